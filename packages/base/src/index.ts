@@ -1,0 +1,5 @@
+export { assert, InvariantError, unreachable } from './assert.ts'
+export { type Clock, systemClock } from './clock.ts'
+export { FakeClock } from './clock-fake.ts'
+export { type ErrorCode, LedgerError } from './errors.ts'
+export { type Random, randomBetween, seededRandom } from './random.ts'
