@@ -1,5 +1,20 @@
 export { assert, InvariantError, unreachable } from './assert.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { FakeClock } from './clock-fake.ts'
+export {
+  BadValue,
+  booleanSetting,
+  type ConfigEntry,
+  type ConfigRemark,
+  choiceSetting,
+  formatSettings,
+  integerSetting,
+  type ReadSettings,
+  readSettings,
+  type Setting,
+  type SettingsSchema,
+  textSetting,
+} from './config-schema.ts'
 export { type ErrorCode, LedgerError } from './errors.ts'
 export { type Random, randomBetween, seededRandom } from './random.ts'
+export { editDistance, nearest } from './suggest.ts'

@@ -1,1 +1,1 @@
-export {}
+export type { NodeSettings, PeerAddress } from './node-settings.ts'
