@@ -1,1 +1,7 @@
-export {}
+export { copyBytes } from './copy.ts'
+export { Counters, type CountersShared } from './counters.ts'
+export { Doorbell } from './doorbell.ts'
+export { LogArena, type LogArenaShared } from './log-arena.ts'
+export { allocateRegion } from './region.ts'
+export { sequenceAdvance, sequenceDistance } from './sequence.ts'
+export { type OnFrame, SpscRing } from './spsc-ring.ts'
