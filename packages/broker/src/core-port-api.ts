@@ -55,6 +55,8 @@ export interface AnswerClaim {
 }
 
 export interface CorePort {
+  /** Something arrived that `poll` has not handed on. */
+  readonly pending: boolean
   /** Hands on everything that arrived (requests, role changes, append completions); true if there was any. */
   poll(events: CoreEvents): boolean
   /** Room for one complete answer frame; fill all of it, then `commitAnswer()`. */
@@ -64,10 +66,19 @@ export interface CorePort {
   send(connectionId: number, frame: Buffer): void
   close(connectionId: number): void
   /**
-   * Proposes one encoded message; core stamps queue offset, physical offset and store timestamp. Slot -1: no
+   * Proposes one encoded message (copied during the call); core stamps queue offset, physical offset and store timestamp. Slot -1: no
    * queue. False: core is busy and nothing was written. `onDone` runs inside a later `poll()`.
    */
   append(queueSlot: number, message: Buffer, onDone: (result: AppendResult) => void): boolean
+  /**
+   * Proposes encoded messages, back to back in `messages`, at consecutive offsets of one queue with nothing in
+   * between: all or none. `onDone` gets one result per message. A port without it is used message by message.
+   */
+  appendBatch?(
+    queueSlot: number,
+    messages: Buffer,
+    onDone: (results: readonly AppendResult[]) => void,
+  ): boolean
   publishTopic(topic: PublishedTopic): void
   removeTopic(topic: string): void
   /** The leader of `term` has applied its barrier: these are the next queue offsets, sends may start. */
@@ -75,4 +86,6 @@ export interface CorePort {
     term: number,
     nextOffsets: Iterable<readonly [slot: number, nextQueueOffset: number]>,
   ): void
+  /** Publishes what was claimed, sent and appended since the last flush; the agent calls it once a duty. */
+  flush(): void
 }
