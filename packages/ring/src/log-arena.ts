@@ -138,13 +138,9 @@ export class LogArena {
 
   /** Writer, before any reader: an empty arena whose log ends, all of it durable, at `position`. */
   reset(position: number): void {
-    this.#end = position
+    this.#restartAt(position)
     this.#durableSeen = position
-    const lap = Math.floor(position / this.sizeBytes)
-    storePosition(this.#words, this.#lapEndIndex(lap), lap * this.sizeBytes)
-    this.oldest = position
     this.durable = position
-    this.appended = position
   }
 
   /**
@@ -178,12 +174,12 @@ export class LogArena {
    */
   truncate(position: number): void {
     assert(position <= this.#end, 'truncation does not lengthen the log')
+    this.#durableSeen = Math.min(this.#durableSeen, position)
     if (position < this.#oldestSeen) {
-      this.reset(position)
+      this.#restartAt(position)
       return
     }
     this.#end = position
-    this.#durableSeen = Math.min(this.#durableSeen, position)
     this.appended = position
   }
 
@@ -211,6 +207,14 @@ export class LogArena {
       visit(position, offset, end - position)
       position = end
     }
+  }
+
+  #restartAt(position: number): void {
+    this.#end = position
+    const lap = Math.floor(position / this.sizeBytes)
+    storePosition(this.#words, this.#lapEndIndex(lap), lap * this.sizeBytes)
+    this.oldest = position
+    this.appended = position
   }
 
   #raiseOldest(overwrittenTo: number): boolean {
