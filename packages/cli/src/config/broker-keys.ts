@@ -1,0 +1,400 @@
+/**
+ * Every setting that a broker.conf of RingLedger has an effect on, under Apache's spelling (which misses the
+ * d in `dLeger`). One place for type, range, unit, default and documentation; docs/operate/settings.md is
+ * made from it. Where our default is not Apache's, the sentence says so.
+ */
+import {
+  booleanSetting,
+  choiceSetting,
+  integerSetting,
+  type SettingsSchema,
+  textSetting,
+} from '@ringledger/base'
+import { checkPeers } from './peers.ts'
+import {
+  checkAddressList,
+  checkAdvertised,
+  checkBindAddress,
+  checkDelayLevels,
+  checkHours,
+  checkName,
+  checkNodeId,
+  splitList,
+} from './value-checks.ts'
+
+const MIB = 1024 * 1024
+/** Java's int: Apache could not read a larger value back. */
+const MAX_INT = 2_147_483_647
+
+/** The settings as written; empty text means "not set". */
+export interface BrokerKeys {
+  brokerClusterName: string
+  brokerName: string
+  brokerIP1: string
+  brokerId: number
+  listenPort: number
+  bindAddress: string
+  namesrvAddr: string
+  registerNameServerPeriod: number
+  channelExpiredTimeout: number
+  rocketmqHome: string
+
+  enableDLegerCommitLog: boolean
+  enableControllerMode: boolean
+  dLegerGroup: string
+  dLegerPeers: string
+  dLegerSelfId: string
+  preferredLeaderId: string
+  electionTimeoutMs: number
+  heartbeatIntervalMs: number
+  threads: 'auto' | 'folded' | 'separate'
+  sendMessageThreadPoolNums: number
+  logArenaSizeBytes: number
+
+  storePathRootDir: string
+  storePathCommitLog: string
+  storePathDLedgerCommitLog: string
+  flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
+  mappedFileSizeCommitLog: number
+  mappedFileSizeConsumeQueue: number
+  messageIndexEnable: boolean
+  maxHashSlotNum: number
+  maxIndexNum: number
+  deleteWhen: string
+  fileReservedTime: number
+  diskMaxUsedSpaceRatio: number
+  cleanFileForciblyEnable: boolean
+
+  maxMessageSize: number
+  autoCreateTopicEnable: boolean
+  autoCreateSubscriptionGroup: boolean
+  defaultTopicQueueNums: number
+  brokerPermission: number
+  messageDelayLevel: string
+  longPollingEnable: boolean
+  shortPollingTimeMills: number
+  litePullMessageEnable: boolean
+  maxTransferCountOnMessageInMemory: number
+  maxTransferBytesOnMessageInMemory: number
+  traceTopicEnable: boolean
+  traceOn: boolean
+  regionId: string
+}
+
+type Part<K extends keyof BrokerKeys> = SettingsSchema<Pick<BrokerKeys, K>>
+
+function checkIdList(text: string): string | undefined {
+  return splitList(text)
+    .map(checkNodeId)
+    .find((problem) => problem !== undefined)
+}
+
+type AddressKey =
+  | 'brokerClusterName'
+  | 'brokerName'
+  | 'brokerIP1'
+  | 'brokerId'
+  | 'listenPort'
+  | 'bindAddress'
+  | 'namesrvAddr'
+  | 'registerNameServerPeriod'
+  | 'channelExpiredTimeout'
+  | 'rocketmqHome'
+
+const addressKeys: Part<AddressKey> = {
+  brokerClusterName: textSetting({
+    doc: 'Cluster that the broker belongs to.',
+    defaultValue: 'DefaultCluster',
+    check: checkName,
+  }),
+  brokerName: textSetting({
+    doc: 'Name of the group of replicas towards clients; equal on all members. Default: the host name.',
+    defaultValue: '',
+    check: checkName,
+  }),
+  brokerIP1: textSetting({
+    doc: 'IPv4 address that clients are told to connect to, also part of message ids. Default: the first address of this machine that is not a loopback one.',
+    defaultValue: '',
+    check: checkAdvertised,
+  }),
+  brokerId: integerSetting({
+    doc: 'Has no effect: the leader is 0, a follower nK is K + 1.',
+    defaultValue: 0,
+    min: -1,
+    max: MAX_INT,
+  }),
+  listenPort: integerSetting({
+    doc: 'Port for clients. Must differ from the DLedger port.',
+    defaultValue: 10911,
+    min: 1,
+    max: 65535,
+  }),
+  bindAddress: textSetting({
+    doc: 'Local address that the client and DLedger ports are bound to.',
+    defaultValue: '0.0.0.0',
+    check: checkBindAddress,
+  }),
+  namesrvAddr: textSetting({
+    doc: 'Name servers, host:port;host:port. Default: the environment variable NAMESRV_ADDR. Without any, clients cannot find the broker.',
+    defaultValue: '',
+    check: checkAddressList,
+  }),
+  registerNameServerPeriod: integerSetting({
+    doc: 'Pause between two registrations at the name servers.',
+    unit: 'ms',
+    defaultValue: 30_000,
+    min: 10_000,
+    max: 60_000,
+  }),
+  channelExpiredTimeout: integerSetting({
+    doc: 'A client that sends no heartbeat for this long is dropped.',
+    unit: 'ms',
+    defaultValue: 120_000,
+    min: 1_000,
+    max: MAX_INT,
+  }),
+  rocketmqHome: textSetting({
+    doc: 'Stands for ${ROCKETMQ_HOME} in paths. Default: the environment variable of that name.',
+    defaultValue: '',
+  }),
+}
+
+type GroupKey =
+  | 'enableDLegerCommitLog'
+  | 'enableControllerMode'
+  | 'dLegerGroup'
+  | 'dLegerPeers'
+  | 'dLegerSelfId'
+  | 'preferredLeaderId'
+  | 'electionTimeoutMs'
+  | 'heartbeatIntervalMs'
+  | 'threads'
+  | 'sendMessageThreadPoolNums'
+  | 'logArenaSizeBytes'
+
+const groupKeys: Part<GroupKey> = {
+  enableDLegerCommitLog: booleanSetting({
+    doc: 'The log is always a DLedger log here, also for a group of one; false is refused. RocketMQ: false.',
+    defaultValue: true,
+  }),
+  enableControllerMode: booleanSetting({
+    doc: "RocketMQ's other way of replication; true is refused.",
+    defaultValue: false,
+  }),
+  dLegerGroup: textSetting({
+    doc: 'Name of the Raft group, equal on all members. Default: brokerName.',
+    defaultValue: '',
+    check: checkName,
+  }),
+  dLegerPeers: textSetting({
+    doc: 'All members, n0-host:port;n1-host:port;… in the same spelling on each of them. IPv6 addresses in brackets. Default: a group of one, n0.',
+    defaultValue: '',
+    check: checkPeers,
+  }),
+  dLegerSelfId: textSetting({
+    doc: 'Which of dLegerPeers this node is: a letter and a number.',
+    defaultValue: '',
+    check: checkNodeId,
+  }),
+  preferredLeaderId: textSetting({
+    doc: 'Members that should lead when they can, most wanted first, separated by ";".',
+    defaultValue: '',
+    check: checkIdList,
+  }),
+  electionTimeoutMs: integerSetting({
+    doc: 'A follower that hears nothing from its leader for this long, or up to twice as long, campaigns. Too low: needless elections under load. RingLedger only.',
+    unit: 'ms',
+    defaultValue: 400,
+    min: 100,
+    max: 60_000,
+  }),
+  heartbeatIntervalMs: integerSetting({
+    doc: 'Pause between heartbeats of an idle leader; at most a third of electionTimeoutMs. RingLedger only.',
+    unit: 'ms',
+    defaultValue: 50,
+    min: 25,
+    max: 20_000,
+  }),
+  threads: choiceSetting({
+    doc: 'folded: clients, peers and consensus share a thread. separate: clients get threads of their own. auto: separate from four cores up. RingLedger only.',
+    defaultValue: 'auto',
+    choices: ['auto', 'folded', 'separate'],
+  }),
+  sendMessageThreadPoolNums: integerSetting({
+    doc: 'Threads for clients under threads=separate, at most one a core; no effect under threads=folded. Default: the number of cores, at most 4.',
+    defaultValue: 0,
+    min: 0,
+    max: 1024,
+  }),
+  logArenaSizeBytes: integerSetting({
+    doc: "Shared memory that holds the log's newest part; a power of two. Too small: lagging followers and consumers are served from files more often. RingLedger only.",
+    unit: 'bytes',
+    defaultValue: 32 * MIB,
+    min: MIB,
+    max: 1024 * MIB,
+  }),
+}
+
+type StoreKey =
+  | 'storePathRootDir'
+  | 'storePathCommitLog'
+  | 'storePathDLedgerCommitLog'
+  | 'flushDiskType'
+  | 'mappedFileSizeCommitLog'
+  | 'mappedFileSizeConsumeQueue'
+  | 'messageIndexEnable'
+  | 'maxHashSlotNum'
+  | 'maxIndexNum'
+  | 'deleteWhen'
+  | 'fileReservedTime'
+  | 'diskMaxUsedSpaceRatio'
+  | 'cleanFileForciblyEnable'
+
+const storeKeys: Part<StoreKey> = {
+  storePathRootDir: textSetting({
+    doc: 'Directory of the store. ${user.home} and ${ROCKETMQ_HOME} are replaced.',
+    defaultValue: '${user.home}/store',
+  }),
+  storePathCommitLog: textSetting({
+    doc: 'Directory of a commit log from before DLedger. Default: <storePathRootDir>/commitlog.',
+    defaultValue: '',
+  }),
+  storePathDLedgerCommitLog: textSetting({
+    doc: 'Directory of the data segments; one path. Default: <storePathRootDir>/dledger-<dLegerSelfId>/data.',
+    defaultValue: '',
+  }),
+  flushDiskType: choiceSetting({
+    doc: 'SYNC_FLUSH: an acknowledged message is on the disks of a majority. ASYNC_FLUSH: in the memory of a majority; a power cut of all can lose it. RocketMQ: ASYNC_FLUSH.',
+    defaultValue: 'SYNC_FLUSH',
+    choices: ['SYNC_FLUSH', 'ASYNC_FLUSH'],
+  }),
+  mappedFileSizeCommitLog: integerSetting({
+    doc: 'Size of a data segment. Must be equal on all members and never change.',
+    unit: 'bytes',
+    defaultValue: 1024 * MIB,
+    min: 64 * 1024,
+    max: MAX_INT,
+  }),
+  mappedFileSizeConsumeQueue: integerSetting({
+    doc: 'Size of a consume queue file, rounded up to a multiple of 20. Must never change.',
+    unit: 'bytes',
+    defaultValue: 6_000_000,
+    min: 20,
+    max: MAX_INT,
+  }),
+  messageIndexEnable: booleanSetting({ doc: 'Keep the index by key.', defaultValue: true }),
+  maxHashSlotNum: integerSetting({
+    doc: 'Hash slots of a key index file. Must never change.',
+    defaultValue: 5_000_000,
+    min: 1,
+    max: 500_000_000,
+  }),
+  maxIndexNum: integerSetting({
+    doc: 'Entries of a key index file. Must never change.',
+    defaultValue: 20_000_000,
+    min: 1,
+    max: 100_000_000,
+  }),
+  deleteWhen: textSetting({
+    doc: 'Hours of the day at which expired segments are deleted, 04 or 02;14.',
+    defaultValue: '04',
+    check: checkHours,
+  }),
+  fileReservedTime: integerSetting({
+    doc: 'How long a segment is kept after its last write.',
+    unit: 'hours',
+    defaultValue: 72,
+    min: 1,
+    max: 876_000,
+  }),
+  diskMaxUsedSpaceRatio: integerSetting({
+    doc: 'How full the disk may be before expired segments go at any hour.',
+    unit: 'percent',
+    defaultValue: 75,
+    min: 10,
+    max: 95,
+  }),
+  cleanFileForciblyEnable: booleanSetting({
+    doc: 'A disk that is nearly full may lose its oldest segments before they expire.',
+    defaultValue: true,
+  }),
+}
+
+type MessageKey = Exclude<keyof BrokerKeys, AddressKey | GroupKey | StoreKey>
+
+const messageKeys: Part<MessageKey> = {
+  maxMessageSize: integerSetting({
+    doc: 'Largest message body.',
+    unit: 'bytes',
+    defaultValue: 4 * MIB,
+    min: 1024,
+    max: 16 * MIB - 64 * 1024,
+  }),
+  autoCreateTopicEnable: booleanSetting({
+    doc: 'A message to an unknown topic creates it.',
+    defaultValue: true,
+  }),
+  autoCreateSubscriptionGroup: booleanSetting({
+    doc: 'A consumer of an unknown group creates it.',
+    defaultValue: true,
+  }),
+  defaultTopicQueueNums: integerSetting({
+    doc: 'Queues of a topic that is created by its first message, at most.',
+    defaultValue: 8,
+    min: 1,
+    max: 1024,
+  }),
+  brokerPermission: integerSetting({
+    doc: 'What clients may do here: 6 read and write, 4 read, 2 write.',
+    defaultValue: 6,
+    min: 0,
+    max: 7,
+  }),
+  messageDelayLevel: textSetting({
+    doc: 'Delay of each level, from level 1 on. Levels of stored messages keep their number.',
+    defaultValue: '1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h',
+    check: checkDelayLevels,
+  }),
+  longPollingEnable: booleanSetting({
+    doc: 'Hold a pull that found nothing as long as its client asks.',
+    defaultValue: true,
+  }),
+  shortPollingTimeMills: integerSetting({
+    doc: 'How long a pull is held when long polling is off.',
+    unit: 'ms',
+    defaultValue: 1_000,
+    min: 1,
+    max: 60_000,
+  }),
+  litePullMessageEnable: booleanSetting({ doc: 'Serve lite pull consumers.', defaultValue: true }),
+  maxTransferCountOnMessageInMemory: integerSetting({
+    doc: 'Messages in one answer to a pull, at most.',
+    defaultValue: 32,
+    min: 1,
+    max: 10_000,
+  }),
+  maxTransferBytesOnMessageInMemory: integerSetting({
+    doc: 'Bytes in one answer to a pull, at most (a single larger message still goes out).',
+    unit: 'bytes',
+    defaultValue: 256 * 1024,
+    min: 1024,
+    max: 8 * MIB,
+  }),
+  traceTopicEnable: booleanSetting({
+    doc: 'Make the topic for message traces at start.',
+    defaultValue: false,
+  }),
+  traceOn: booleanSetting({ doc: 'Tell clients that they may trace.', defaultValue: true }),
+  regionId: textSetting({
+    doc: 'Region that clients are told with every answer.',
+    defaultValue: 'DefaultRegion',
+    check: checkName,
+  }),
+}
+
+export const brokerSchema: SettingsSchema<BrokerKeys> = {
+  ...addressKeys,
+  ...groupKeys,
+  ...storeKeys,
+  ...messageKeys,
+}
