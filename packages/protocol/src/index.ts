@@ -1,1 +1,17 @@
-export {}
+/** Bytes only: remoting frames, RocketMQ messages, DLedger entries, consume queue and index units. */
+export * from './bytes.ts'
+export * from './crc32.ts'
+export * from './dledger/entry.ts'
+export * from './dledger/index.ts'
+export * from './message/batch.ts'
+export * from './message/decode.ts'
+export * from './message/encode.ts'
+export * from './message/host.ts'
+export * from './message/ids.ts'
+export * from './message/layout.ts'
+export * from './message/properties.ts'
+export * from './message/sys-flag.ts'
+export * from './message/tags.ts'
+export * from './store/consume-queue-unit.ts'
+export * from './store/file-name.ts'
+export * from './store/index-file.ts'
