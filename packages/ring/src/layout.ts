@@ -44,7 +44,7 @@ export const RING_CONSUMED_WORD: number = (2 * LINE_BYTES) / 4
 export const RING_STARVED_WORD: number = (3 * LINE_BYTES) / 4
 export const RING_DATA_OFFSET: number = PAGE_BYTES
 export const MIN_RING_BYTES = 64
-export const MAX_RING_BYTES = 2 ** 30
+export const MAX_RING_BYTES: number = 2 ** 30
 
 export const FRAME_HEADER_BYTES = 8
 export const FRAME_ALIGN_BYTES = 8
