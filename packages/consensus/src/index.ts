@@ -1,1 +1,2 @@
-export {}
+/** The door of the consensus package. */
+export * from './core/index.ts'

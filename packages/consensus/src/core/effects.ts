@@ -1,0 +1,65 @@
+/**
+ * What the machine wants done. The driver takes the effects after each `step` or `tick` and acts
+ * in the order of the fields below. Everything in `send` may leave at once: what must wait for a
+ * sync is held back by the machine until the driver reports that sync.
+ */
+import type { NodeId } from './config.ts'
+import type { PeerMessage } from './messages.ts'
+import type { Role } from './status.ts'
+
+export interface Persist {
+  /** Give it back in `hardStateSaved`. */
+  readonly id: number
+  readonly term: number
+  readonly votedFor: NodeId | null
+}
+
+export interface RoleChange {
+  readonly role: Role
+  readonly term: number
+  readonly leaderId: NodeId | null
+  readonly reason: string
+}
+
+export interface ReadResult {
+  readonly id: number
+  /** Read up to here for a linearizable answer; -1: refused (no leader here, or not yet serving). */
+  readonly position: number
+}
+
+export interface TransferEnded {
+  readonly target: NodeId
+  /** True when leadership left this node. */
+  readonly done: boolean
+  readonly reason: string
+}
+
+export interface Effects {
+  /** The node left the group for good (failed disk, broken invariant): say why and exit. */
+  halted?: string
+  /** Cut the log here before any later write, then report `truncated`. */
+  truncate?: { readonly position: number }
+  /** Copy this part of the payload that came beside the Append just stepped, and write it. */
+  accept?: {
+    readonly fromPosition: number
+    readonly toPosition: number
+    readonly lastIndex: number
+  }
+  /** Save and sync, then report `hardStateSaved`. A later one replaces an earlier one. */
+  persist?: Persist
+  send: PeerMessage[]
+  roleChange?: RoleChange
+  /** This node leads now: lay the barrier entry, then report `appended`. */
+  becameLeader?: { readonly term: number }
+  /** The commit position after it grew. May lie beyond this node's own durable position. */
+  commitPosition?: number
+  reads: ReadResult[]
+  transferEnded?: TransferEnded
+  /** Some peer may be sent entries: call `nextAppend` for each at the end of the turn. */
+  replicate: boolean
+}
+
+/** Nothing to do. */
+export function noEffects(): Effects {
+  return { send: [], reads: [], replicate: false }
+}

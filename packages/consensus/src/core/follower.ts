@@ -1,0 +1,146 @@
+/**
+ * How a follower takes entries (Raft §5.3).
+ * Invariants: nothing committed is ever truncated; a position is acknowledged only when it is both
+ * durable here and checked against the leader of this term.
+ */
+import { type Append, NO_TERM } from './messages.ts'
+import type { RaftState } from './state.ts'
+import { Role } from './status.ts'
+
+export function onAppend(state: RaftState, message: Append): void {
+  if (message.term < state.term) {
+    reply(state, message.from, false, state.log.endPosition, NO_TERM, message.round)
+    return
+  }
+  if (!isWellFormed(message)) return
+  if (message.term === state.term && state.role === Role.leader) {
+    state.halt(`${message.from} leads term ${message.term} too: two leaders in one term`)
+    return
+  }
+  follow(state, message)
+  if (state.truncatePosition >= 0) {
+    refuse(state, message, state.log.endPosition, NO_TERM)
+    return
+  }
+  if (!prefixMatches(state, message)) return
+  state.verifiedEnd = Math.max(state.verifiedEnd, message.prevPosition)
+  const grown = message.endPosition > message.prevPosition && takeEntries(state, message)
+  if (state.role === Role.halted) return
+  state.commitTo(
+    Math.max(state.commitPosition, Math.min(message.commitPosition, state.verifiedEnd)),
+  )
+  if (!grown && state.truncatePosition < 0) acknowledge(state)
+}
+
+/** A range whose spans do not describe it came from a broken peer: dropped like a lost frame. */
+function isWellFormed(message: Append): boolean {
+  const { prevPosition, endPosition, spans, term } = message
+  if (endPosition === prevPosition) return true
+  const first = spans[0]
+  if (endPosition < prevPosition || first === undefined) return false
+  if (first.firstPosition > prevPosition) return false
+  let before = first
+  for (const span of spans) {
+    if (span.term > term || span.firstPosition >= endPosition) return false
+    if (span.firstIndex > message.lastIndex) return false
+    if (span === first) continue
+    if (span.term <= before.term || span.firstPosition <= before.firstPosition) return false
+    if (span.firstIndex <= before.firstIndex || span.firstPosition <= prevPosition) return false
+    before = span
+  }
+  return true
+}
+
+/** Any word of the leader of this term: it is alive, and this node follows it. */
+function follow(state: RaftState, message: Append): void {
+  const known = state.role === Role.follower && state.leaderId === message.from
+  if (message.term > state.term || !known) {
+    state.becomeFollower(message.term, message.from, `${message.from} leads term ${message.term}`)
+  }
+  state.leaderHeardTick = state.now
+  state.leaderRound = Math.max(state.leaderRound, message.round)
+  state.attempts = 0
+  state.setElectionTimer()
+}
+
+/** Does our log agree with the leader's at `prevPosition`? If not, says so to the leader. */
+function prefixMatches(state: RaftState, message: Append): boolean {
+  const { prevPosition, prevTerm } = message
+  if (prevPosition <= state.commitPosition) return true
+  if (prevPosition > state.log.endPosition) {
+    refuse(state, message, state.log.endPosition, NO_TERM)
+    return false
+  }
+  const ownTerm = state.log.termAt(prevPosition)
+  if (ownTerm === prevTerm) return true
+  refuse(state, message, state.log.spanStart(prevPosition), ownTerm)
+  return false
+}
+
+/** Takes what is new in the payload; true if the log grew. */
+function takeEntries(state: RaftState, message: Append): boolean {
+  const { spans, endPosition, lastIndex } = message
+  const from = Math.max(message.prevPosition, state.commitPosition)
+  const conflict = state.log.findConflict(spans, from, endPosition)
+  if (conflict !== undefined) {
+    truncate(state, conflict.position, conflict.lastIndex)
+    return false
+  }
+  const fromPosition = state.log.endPosition
+  state.verifiedEnd = Math.max(state.verifiedEnd, Math.min(endPosition, fromPosition))
+  if (endPosition <= fromPosition) return false
+  state.log.extendBySpans(spans, endPosition, lastIndex)
+  state.verifiedEnd = endPosition
+  state.effects.accept = { fromPosition, toPosition: endPosition, lastIndex }
+  return true
+}
+
+/** Our log holds something else than the leader's: cut it, take entries again once that is synced. */
+function truncate(state: RaftState, position: number, lastIndex: number): void {
+  if (position < state.commitPosition) {
+    state.halt(`leader ${state.leaderId} contradicts committed entries at ${position}`)
+    return
+  }
+  state.log.truncate(position, lastIndex)
+  state.durablePosition = Math.min(state.durablePosition, position)
+  state.verifiedEnd = Math.max(state.verifiedEnd, position)
+  state.truncatePosition = position
+  state.effects.truncate = { position }
+}
+
+export function onTruncated(state: RaftState): void {
+  if (state.truncatePosition < 0) return
+  state.truncatePosition = -1
+  if (state.role === Role.follower && state.leaderId !== null) acknowledge(state)
+}
+
+/** Tells the leader how much of its log is durable here. */
+export function acknowledge(state: RaftState): void {
+  if (state.leaderId === null) return
+  reply(state, state.leaderId, true, state.verifiedEnd, NO_TERM, state.leaderRound)
+}
+
+function refuse(state: RaftState, message: Append, hint: number, conflictTerm: number): void {
+  reply(state, message.from, false, hint, conflictTerm, message.round)
+}
+
+function reply(
+  state: RaftState,
+  to: string,
+  accepted: boolean,
+  endPosition: number,
+  conflictTerm: number,
+  round: number,
+): void {
+  state.sendWhenSaved({
+    type: 'appendReply',
+    from: state.config.selfId,
+    to,
+    term: state.term,
+    accepted,
+    matchPosition: Math.min(state.durablePosition, state.verifiedEnd),
+    endPosition,
+    conflictTerm,
+    round,
+  })
+}
