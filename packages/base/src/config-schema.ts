@@ -119,8 +119,8 @@ export function textSetting(
 }
 
 /**
- * Reads entries against a schema. `knownElsewhere` holds keys that RocketMQ understands and we do not
- * use: they are accepted with a warning. Any other unknown key is a problem.
+ * Reads entries against a schema. `knownElsewhere` holds keys that RocketMQ understands and we do
+ * not use: they are accepted with a warning. Any other unknown key is a problem.
  */
 export function readSettings<T extends object>(
   schema: SettingsSchema<T>,

@@ -1,12 +1,14 @@
 /**
  * What went wrong, as a closed set.
  * - `NOT_LEADER`: this node does not order writes now. Nothing was written.
- * - `NOT_SERVING`: leader, but its own first entry has not committed yet. Nothing was written; retry soon.
+ * - `NOT_SERVING`: leader, but its own first entry has not committed yet. Nothing was written;
+ *   retry soon.
  * - `LEADERSHIP_LOST`: leadership moved while the write was on its way. **It may still commit.**
  * - `BUSY`: a fixed buffer is full. Nothing was written; retry after a pause.
  * - `TOO_LARGE`: the write can never fit. Nothing was written.
  * - `DISK_FULL`: no space for new segments. Nothing was written; retry when space returns.
- * - `DISK_FAILED`: a write or sync failed; the node has left the group. **The write may still commit.**
+ * - `DISK_FAILED`: a write or sync failed; the node has left the group. **The write may still
+ *   commit.**
  * - `CORRUPT`: bytes from disk or network failed a check.
  * - `BAD_CONFIG`: a configuration key or value is not usable.
  * - `BAD_REQUEST`: the caller's arguments are not usable.

@@ -1,4 +1,7 @@
-/** Distance in single-character edits, a swap of neighbours counted as one; stops early above `limit`. */
+/**
+ * Distance in single-character edits, a swap of neighbours counted as one; stops early above
+ * `limit`.
+ */
 export function editDistance(
   left: string,
   right: string,

@@ -1,7 +1,8 @@
 /**
- * What a whole broker process is started with: the broker thread's settings plus addresses, group and
- * storage. Plain values only, so that parts of it travel in workerData. Names follow broker.conf; the
- * cli reads it from there and has checked every value and every combination before.
+ * What a whole broker process is started with: the broker thread's settings plus addresses, group
+ * and storage. Plain values only, so that parts of it travel in workerData. Names follow
+ * broker.conf; the cli reads it from there and has checked every value and every combination
+ * before.
  */
 import type { BrokerSettings } from './settings.ts'
 
@@ -27,16 +28,24 @@ export interface NodeSettings extends BrokerSettings {
   readonly peers: readonly PeerAddress[]
   /** Members that should lead when they can, most wanted first. */
   readonly preferredLeaderIds: readonly string[]
-  /** A follower that hears nothing from the leader for this long (plus up to as much again) campaigns. */
+  /**
+   * A follower that hears nothing from the leader for this long (plus up to as much again)
+   * campaigns.
+   */
   readonly electionTimeoutMs: number
   readonly heartbeatIntervalMs: number
 
   readonly storePathRootDir: string
   /** Directory of the old (non-DLedger) commit log; only looked at when a store is taken over. */
   readonly storePathCommitLog: string
-  /** Directory of the data segments; `<storePathRootDir>/dledger-<selfId>/data` unless configured. */
+  /**
+   * Directory of the data segments; `<storePathRootDir>/dledger-<selfId>/data` unless configured.
+   */
   readonly storePathDLedgerCommitLog: string
-  /** SYNC_FLUSH: an acknowledged write is fdatasync'ed on a majority. ASYNC_FLUSH: in memory of a majority. */
+  /**
+   * SYNC_FLUSH: an acknowledged write is fdatasync'ed on a majority. ASYNC_FLUSH: in memory of a
+   * majority.
+   */
   readonly flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
   /** Bytes of a data segment; must be equal on all members. */
   readonly mappedFileSizeCommitLog: number

@@ -9,13 +9,19 @@ export interface Remarks {
   readonly warnings: ConfigRemark[]
 }
 
-/** Message body to entry: 48 bytes DLedger header, at most 32 KiB properties, topic and fixed fields. */
+/**
+ * Message body to entry: 48 bytes DLedger header, at most 32 KiB properties, topic and fixed
+ * fields.
+ */
 const ENTRY_OVERHEAD_BYTES = 64 * 1024
 const GROUP_OF_ONE = 'dLegerPeers=n0-127.0.0.1:40911 and dLegerSelfId=n0 make a group of one'
 
 type Say = (kind: 'problems' | 'warnings', key: string, message: string) => void
 
-/** Checks what no single value can tell. `lineOf` gives the line of a key, 0 when it is not in the file. */
+/**
+ * Checks what no single value can tell. `lineOf` gives the line of a key, 0 when it is not in the
+ * file.
+ */
 export function findConflicts(
   keys: BrokerKeys,
   settings: NodeSettings,

@@ -1,7 +1,8 @@
 /**
- * Every setting that a broker.conf of RingLedger has an effect on, under Apache's spelling (which misses the
- * d in `dLeger`). One place for type, range, unit, default and documentation; docs/operate/settings.md is
- * made from it. Where our default is not Apache's, the sentence says so.
+ * Every setting that a broker.conf of RingLedger has an effect on, under Apache's spelling (which
+ * misses the d in `dLeger`). One place for type, range, unit, default and documentation;
+ * docs/operate/settings.md is made from it. Where our default is not Apache's, the sentence says
+ * so.
  */
 import {
   booleanSetting,

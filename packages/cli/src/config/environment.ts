@@ -27,9 +27,9 @@ function firstAddress(): string {
 }
 
 /**
- * The absolute path that the operator means: a leading `~/`, `${user.home}` and `${ROCKETMQ_HOME}` are replaced.
- * Returns undefined when something else stands in `${…}` or the variable is not set: Apache would make
- * a directory of that name.
+ * The absolute path that the operator means: a leading `~/`, `${user.home}` and `${ROCKETMQ_HOME}`
+ * are replaced. Returns undefined when something else stands in `${…}` or the variable is not set:
+ * Apache would make a directory of that name.
  */
 export function expandPath(
   text: string,

@@ -1,7 +1,7 @@
 /**
- * Settings that RocketMQ 5.4.0 or 4.9.4 understands, so that a configuration file written for it is taken.
- * The names come from the setters of the configuration classes of the released jars, by reflection
- * (scripts/rocketmq-keys).
+ * Settings that RocketMQ 5.4.0 or 4.9.4 understands, so that a configuration file written for it is
+ * taken. The names come from the setters of the configuration classes of the released jars, by
+ * reflection (scripts/rocketmq-keys).
  */
 import names from './rocketmq-keys.json' with { type: 'json' }
 

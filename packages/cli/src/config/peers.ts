@@ -1,4 +1,7 @@
-/** `dLegerPeers`: `n0-host:port;n1-host:port;…`. The id ends at the first `-`, so hosts may hold more of them. */
+/**
+ * `dLegerPeers`: `n0-host:port;n1-host:port;…`. The id ends at the first `-`, so hosts may hold
+ * more of them.
+ */
 import type { PeerAddress } from '@ringledger/broker'
 import { checkNodeId, formatHostPort, parseHostPort, splitList } from './value-checks.ts'
 

@@ -1,8 +1,8 @@
 /**
- * Java's `.properties` format, as Apache RocketMQ's configuration files use it: `key=value`, `key: value`
- * or `key value`, comments after `#` or `!`, `\` at the end of a line goes on with the next, escapes
- * `\t \n \r \f \uXXXX`, any other `\x` is `x`. Text is UTF-8 (Java reads Latin-1, and writes the rest as
- * `\uXXXX`, which works here too). Every entry knows the line that it starts on.
+ * Java's `.properties` format, as Apache RocketMQ's configuration files use it: `key=value`, `key:
+ * value` or `key value`, comments after `#` or `!`, `\` at the end of a line goes on with the next,
+ * escapes `\t \n \r \f \uXXXX`, any other `\x` is `x`. Text is UTF-8 (Java reads Latin-1, and
+ * writes the rest as `\uXXXX`, which works here too). Every entry knows the line that it starts on.
  */
 import type { ConfigEntry, ConfigRemark } from '@ringledger/base'
 
@@ -88,7 +88,8 @@ function unescapeText(text: string, line: number, problems: ConfigRemark[]): str
     }
     const control = SIMPLE_ESCAPES[escaped]
     if (control === undefined) return escaped
-    // A Windows path (D:\rocketmq) is the one way this happens; Java makes a directory with a CR in its name.
+    // A Windows path (D:\rocketmq) is the one way this happens; Java makes a directory with a CR in
+    // its name.
     const message = `"\\${escaped}" is a control character here; write "\\\\" or "/" in a path`
     problems.push({ line, message })
     return control

@@ -1,4 +1,7 @@
-/** A configuration file with its name, and the way its problems are told: `file:line: what is wrong`. */
+/**
+ * A configuration file with its name, and the way its problems are told: `file:line: what is
+ * wrong`.
+ */
 import { readFileSync } from 'node:fs'
 import { type ConfigEntry, type ConfigRemark, LedgerError } from '@ringledger/base'
 import { parseProperties } from './properties-file.ts'

@@ -1,4 +1,7 @@
-/** Checks of values that are more than a number or a word; each returns why the text is wrong, or nothing. */
+/**
+ * Checks of values that are more than a number or a word; each returns why the text is wrong, or
+ * nothing.
+ */
 import { isIP } from 'node:net'
 
 export interface HostPort {
