@@ -1,11 +1,19 @@
 /**
- * Makes this checkout ready to run on a machine that has only Node >= 20 with npm: fetches pnpm, the pinned
- * newer Node and every dependency as the lockfile says. Owns the promise that a second call costs next to
- * nothing: a stamp in node_modules says what was installed. Plain JavaScript, no dependency.
+ * Makes this checkout ready to run on a machine that has only Node >= 20 with npm: fetches pnpm,
+ * the pinned newer Node and every dependency as the lockfile says. Owns the promise that a second
+ * call costs next to nothing: a stamp in node_modules says what was installed. Plain JavaScript, no
+ * dependency.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,7 +30,9 @@ class Refusal extends Error {}
 /** Changes whenever an install could give another result. */
 function wantedStamp() {
   const hash = createHash('sha256')
-  const manifests = readdirSync(join(ROOT, 'packages')).map((name) => `packages/${name}/package.json`)
+  const manifests = readdirSync(join(ROOT, 'packages')).map(
+    (name) => `packages/${name}/package.json`,
+  )
   const roots = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'bench/package.json']
   for (const path of [...roots, 'test/package.json', ...manifests.sort()]) {
     const full = join(ROOT, path)
@@ -43,7 +53,9 @@ function checkMachine() {
   const major = Number(process.versions.node.split('.')[0])
   if (major < MIN_NODE_MAJOR) {
     const way = 'install a newer one from https://nodejs.org or with your package manager'
-    throw new Refusal(`Node ${process.versions.node} is too old, ${MIN_NODE_MAJOR} is needed: ${way}`)
+    throw new Refusal(
+      `Node ${process.versions.node} is too old, ${MIN_NODE_MAJOR} is needed: ${way}`,
+    )
   }
   const modules = join(ROOT, 'node_modules')
   for (const directory of [ROOT, modules]) {
@@ -59,7 +71,8 @@ function checkMachine() {
 
 /** What the output of a failed install means, and the way out. */
 function explain(output) {
-  const network = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|META_FETCH_FAIL/
+  const network =
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|META_FETCH_FAIL/
   if (network.test(output)) {
     return 'no way to the npm registry: check the network, or set the proxy (npm config set proxy …)'
   }
@@ -101,7 +114,8 @@ function install(pnpm) {
   return new Promise((resolve, reject) => {
     child.on('error', (error) => {
       clearTimeout(limit)
-      const missing = error.code === 'ENOENT' ? 'npx is not found: install npm (it comes with Node)' : ''
+      const missing =
+        error.code === 'ENOENT' ? 'npx is not found: install npm (it comes with Node)' : ''
       reject(new Refusal(missing || String(error)))
     })
     child.on('close', (code, signal) => {
@@ -121,7 +135,9 @@ export async function bootstrap() {
   checkMachine()
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const startMs = Date.now()
-  process.stderr.write(`RingLedger: installing dependencies (once, with ${manifest.packageManager})\n`)
+  process.stderr.write(
+    `RingLedger: installing dependencies (once, with ${manifest.packageManager})\n`,
+  )
   await install(manifest.packageManager)
   if (!existsSync(NODE)) {
     throw new Refusal(`${NODE} is missing after the install: remove node_modules and try again`)

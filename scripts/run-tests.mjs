@@ -1,6 +1,6 @@
 /**
- * `npm test`: every check and test there is, with the pinned Node, however many fail. The last line is
- * `N passed, N failed, N skipped`. Each stage has a time limit, so that the whole is bounded.
+ * `npm test`: every check and test there is, with the pinned Node, however many fail. The last line
+ * is `N passed, N failed, N skipped`. Each stage has a time limit, so that the whole is bounded.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -65,7 +65,9 @@ async function check(name, command, args) {
   process.stdout.write(ok ? '  ok\n' : `  FAILED ${name}\n`)
 }
 
-/** Test files; `wholeProcess` ones run one after the other, since they share the machine's cores. */
+/**
+ * Test files; `wholeProcess` ones run one after the other, since they share the machine's cores.
+ */
 async function tests(name, files, { limitMs, testLimitMs, concurrency }) {
   title(`${name} (${files.length} files)`)
   const countsPath = join(SCRATCH, `${name.replaceAll(' ', '-')}.json`)

@@ -1,6 +1,6 @@
 /**
- * Reporter of node:test for a whole run: one line a file, every failure in full, every skipped test with its
- * reason. Leaves the counts in the file that RINGLEDGER_TEST_COUNTS names.
+ * Reporter of node:test for a whole run: one line a file, every failure in full, every skipped test
+ * with its reason. Leaves the counts in the file that RINGLEDGER_TEST_COUNTS names.
  */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'

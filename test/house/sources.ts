@@ -1,8 +1,7 @@
 /**
  * The repository's source files as the house tests see them: path, text, and text without words.
  */
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { blankWords } from './blank-words.ts'
 
@@ -18,29 +17,28 @@ export interface SourceFile {
   readonly uncommented: string
 }
 
-/** Every TypeScript and script file that git would commit. */
+const TOP_LEVEL: readonly string[] = ['packages', 'bench', 'test', 'scripts']
+const NOT_OURS = /^(node_modules|dist|testdata|\..*)$/
+
+/** Every TypeScript and script file of the repository. */
 export function sourceFiles(): SourceFile[] {
-  const list = ['ls-files', '--cached', '--others', '--exclude-standard', '-z']
-  const patterns = ['*.ts', '*.mjs', '*.js']
-  const output = execFileSync('git', [...list, '--', ...patterns], { cwd: ROOT, encoding: 'utf8' })
-  const files: SourceFile[] = []
-  for (const path of new Set(output.split('\0'))) {
-    const text = path === '' ? undefined : readIfThere(path)
-    if (text === undefined) continue
-    const { code, uncommented } = blankWords(text)
-    files.push({ path, text, code, uncommented })
-  }
-  return files.sort((left, right) => (left.path < right.path ? -1 : 1))
+  return TOP_LEVEL.flatMap(walk)
+    .sort()
+    .map((path) => {
+      const text = readFileSync(`${ROOT}/${path}`, 'utf8')
+      return { path, text, ...blankWords(text) }
+    })
 }
 
-/** A file that git still lists may be deleted in the working tree. */
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(`${ROOT}/${path}`, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+function walk(directory: string): string[] {
+  const found: string[] = []
+  for (const entry of readdirSync(`${ROOT}/${directory}`, { withFileTypes: true })) {
+    const path = `${directory}/${entry.name}`
+    if (NOT_OURS.test(entry.name)) continue
+    if (entry.isDirectory()) found.push(...walk(path))
+    else if (/\.(ts|mjs|js)$/.test(entry.name)) found.push(path)
   }
+  return found
 }
 
 /** `packages/ring/src/wait.ts` → `ring`; undefined outside of packages. */
