@@ -21,5 +21,5 @@ export function requireAddress(ext: Ext, field: string): string {
 
 /** The value is not repeated: it may be long or hold anything. */
 function unusable(field: string, expected: string): LedgerError {
-  return new LedgerError('BAD_REQUEST', `the custom field <${field}> is not ${expected}`)
+  return new LedgerError('BAD_REQUEST', `the header field '${field}' is not ${expected}`)
 }
