@@ -1,2 +1,6 @@
-/** The door of the consensus package. */
+/** Raft: the pure rules, and the replica that drives them over arena, IO worker and peers. */
 export * from './core/index.ts'
+export { ClaimRefusal, EntryWriter, type LogEnd } from './entry-writer.ts'
+export { checkPayload, type PayloadPlace, type PayloadRun } from './payload-check.ts'
+export type { CatchUpReader, EntryRange, LogPiece, LogStorage, PeerTransport } from './ports.ts'
+export { Replica, type ReplicaHooks, type ReplicaOptions } from './replica.ts'

@@ -1,0 +1,292 @@
+/**
+ * Drives the Raft machine of one node: lays entries into the arena, asks the IO worker for durability, talks to the
+ * peers and reports commits and roles. Runs on one event-loop thread; its owner calls `endTurn` once per loop turn.
+ * Invariants: the arena's `appended` word is published after the bytes below it are complete; nothing leaves for a
+ * peer or a client before the machine released it; a refused payload changes nothing.
+ */
+import { assert } from '@ringledger/base'
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { type Append, type Effects, type PeerMessage, type Raft, Role } from './core/index.ts'
+import { EntryWriter, type LogEnd } from './entry-writer.ts'
+import { checkPayload } from './payload-check.ts'
+import type { CatchUpReader, LogStorage, PeerTransport } from './ports.ts'
+import { Replicator } from './replicator.ts'
+
+export interface ReplicaHooks {
+  /** A well-formed body for the entry that opens a term. `patch` gets its place in the log before it is sealed. */
+  barrier(term: number): Buffer
+  patchBarrier(view: DataView, bodyOffset: number, bodyPosition: number): void
+  /** `barrierEnd` is set for a leader: once the log is applied up to there, it may serve. */
+  onRole(role: Role, term: number, leaderId: string, barrierEnd: number, reason: string): void
+  onCommit(position: number): void
+  /** The node has left the group; nothing it holds may be acknowledged any more. */
+  onHalted(reason: string): void
+  log(level: 'info' | 'warn' | 'error', line: string): void
+}
+
+export interface ReplicaOptions {
+  raft: Raft
+  arena: LogArena
+  end: LogEnd
+  segmentBytes: number
+  storage: LogStorage
+  peers: PeerTransport<PeerMessage>
+  peerIds: readonly string[]
+  reader: CatchUpReader
+  /** False: an entry counts as durable once it is in memory (ASYNC_FLUSH). */
+  syncBeforeAck: boolean
+  /** Bytes laid but not committed; more are refused as busy. */
+  maxUncommittedBytes: number
+  hooks: ReplicaHooks
+  /** Asks for an `endTurn` soon; called when a file read has finished. */
+  wake(): void
+}
+
+export class Replica {
+  readonly raft: Raft
+  readonly arena: LogArena
+  readonly #options: ReplicaOptions
+  readonly #writer: EntryWriter
+  readonly #replicator: Replicator
+  #leading = false
+  #term = 0
+  #publishedEnd: number
+  #committed = 0
+  #truncationId = 0
+  #truncating = false
+  #halted = false
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options
+    this.raft = options.raft
+    this.arena = options.arena
+    this.#writer = new EntryWriter(options.arena, options.segmentBytes, options.end)
+    this.#publishedEnd = options.end.endPosition
+    this.#replicator = new Replicator(options)
+  }
+
+  get leading(): boolean {
+    return this.#leading
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  get endPosition(): number {
+    return this.#writer.endPosition
+  }
+
+  get committedPosition(): number {
+    return this.#committed
+  }
+
+  get claimedPosition(): number {
+    return this.#writer.claimedPosition
+  }
+
+  /** Leader: room for an entry. Body offset in the arena, or a `ClaimRefusal`. */
+  claim(bodyBytes: number): number {
+    assert(this.#leading, 'only a leader orders entries')
+    const uncommitted = this.#writer.endPosition - this.#committed
+    if (uncommitted + bodyBytes > this.#options.maxUncommittedBytes) return -1
+    const offset = this.#writer.claim(bodyBytes)
+    if (offset === -1) this.#replicator.releaseSlowPeers(this.#writer.endPosition, bodyBytes)
+    return offset
+  }
+
+  /** Leader: the claimed entry is complete. */
+  seal(): void {
+    this.#writer.seal(this.#term)
+  }
+
+  tick(): void {
+    if (this.#halted) return
+    this.raft.tick()
+    this.#act()
+  }
+
+  onPeerConnected(id: string): void {
+    if (this.#halted) return
+    this.raft.step({ type: 'peerConnected', id })
+    this.#act()
+  }
+
+  onPeerDisconnected(id: string): void {
+    if (this.#halted) return
+    this.raft.step({ type: 'peerDisconnected', id })
+    this.#act()
+  }
+
+  /** `payload` holds the bytes that came beside an Append, valid during the call only. */
+  onPeerMessage(message: PeerMessage, payload: Buffer, start: number, end: number): void {
+    if (this.#halted) return
+    if (message.type !== 'append' || end === start) {
+      this.raft.step(message)
+      this.#act()
+      return
+    }
+    this.#onPayload(message, payload, start, end)
+  }
+
+  onDurable(position: number): void {
+    if (this.#halted || this.#truncating || !this.#options.syncBeforeAck) return
+    this.raft.step({ type: 'durable', position })
+    this.#act()
+  }
+
+  onHardStateSaved(id: number): void {
+    if (this.#halted) return
+    this.raft.step({ type: 'hardStateSaved', id })
+    this.#act()
+  }
+
+  onTruncated(id: number, end: LogEnd): void {
+    if (this.#halted || id !== this.#truncationId) return
+    this.#truncating = false
+    this.#writer.cut(end)
+    this.#publishedEnd = end.endPosition
+    this.raft.step({ type: 'truncated' })
+    this.#act()
+  }
+
+  onStorageFailed(reason: string): void {
+    if (this.#halted) return
+    this.raft.step({ type: 'storageFailed', reason })
+    this.#act()
+  }
+
+  /** Hands the turn's work on: new bytes to the IO worker and to the peers. */
+  endTurn(): void {
+    if (this.#halted) return
+    this.#publish()
+    if (this.#leading) this.#replicator.pumpAll()
+    this.#options.storage.flush()
+  }
+
+  #publish(): void {
+    const end = this.#writer.endPosition
+    if (end === this.#publishedEnd || this.#truncating) return
+    this.#publishedEnd = end
+    this.arena.appended = end
+    this.#options.storage.write(end)
+    if (this.#leading) {
+      this.raft.step({ type: 'appended', endPosition: end, lastIndex: this.#writer.lastIndex })
+    }
+    if (!this.#options.syncBeforeAck) this.raft.step({ type: 'durable', position: end })
+    this.#act()
+  }
+
+  #onPayload(message: Append, payload: Buffer, start: number, end: number): void {
+    const { hooks, segmentBytes } = this.#options
+    const followsEnd = message.prevPosition === this.#writer.endPosition
+    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
+    const run = checkPayload(payload, view, start, end, {
+      fromPosition: message.prevPosition,
+      previousChainCrc:
+        followsEnd && this.#writer.lastTerm === message.prevTerm
+          ? this.#writer.lastChainCrc
+          : undefined,
+      segmentBytes,
+      lapBytes: this.arena.sizeBytes,
+      maxPieceBytes: this.arena.maxEntryBytes,
+    })
+    const agrees =
+      run.ok &&
+      run.endPosition === message.endPosition &&
+      run.lastIndex === message.lastIndex &&
+      run.spans.length === message.spans.length &&
+      run.spans.every((span, at) => span.term === message.spans[at]?.term)
+    if (!agrees) {
+      const problem = run.problem || 'the message and its bytes disagree'
+      hooks.log('error', `refused entries from ${message.from}: ${problem}`)
+      this.#options.peers.drop(message.from, problem)
+      return
+    }
+    if (run.endPosition - this.arena.durable > this.arena.sizeBytes / 2) {
+      // Our disk is behind; the leader asks again.
+      return
+    }
+    this.raft.step(message)
+    const effects = this.raft.takeEffects()
+    const { accept } = effects
+    if (accept !== undefined) {
+      const after: LogEnd = { ...run, endPosition: accept.toPosition }
+      assert(accept.toPosition === run.endPosition, 'a payload is taken to its end')
+      const taken = this.#writer.copyRun(payload, start, message.prevPosition, run.pieceEnds, after)
+      assert(taken, 'the arena has room, it was asked before')
+    }
+    this.#actOn(effects)
+    this.#act()
+  }
+
+  #act(): void {
+    // Acting may cause new effects (a barrier is laid, a single node commits): go on until none are left.
+    for (let rounds = 0; ; rounds++) {
+      assert(rounds < 64, 'effects settle')
+      const effects = this.raft.takeEffects()
+      if (!this.#actOn(effects)) return
+    }
+  }
+
+  /** True if acting may have caused further effects. */
+  #actOn(effects: Effects): boolean {
+    const { hooks, storage, peers } = this.#options
+    let again = false
+    if (effects.halted !== undefined) {
+      this.#halted = true
+      this.#leading = false
+      hooks.onHalted(effects.halted)
+    }
+    if (effects.truncate !== undefined) this.#truncate(effects.truncate.position)
+    if (effects.persist !== undefined) {
+      const { id, term, votedFor } = effects.persist
+      storage.saveHardState({ term, votedFor }, id)
+    }
+    for (const message of effects.send) peers.send(message.to, message)
+    if (effects.roleChange !== undefined) this.#changeRole(effects.roleChange)
+    if (effects.becameLeader !== undefined) {
+      this.#layBarrier(effects.becameLeader.term)
+      again = true
+    }
+    if (effects.commitPosition !== undefined) {
+      this.#committed = effects.commitPosition
+      this.arena.committed = effects.commitPosition
+      hooks.onCommit(effects.commitPosition)
+    }
+    this.#replicator.dirty ||= effects.replicate
+    return again
+  }
+
+  #changeRole(change: NonNullable<Effects['roleChange']>): void {
+    this.#term = change.term
+    this.#leading = change.role === Role.leader
+    this.#replicator.leadershipChanged(this.#leading)
+    // A new leader is reported with its barrier.
+    if (this.#leading) return
+    const leaderId = change.leaderId ?? ''
+    this.#options.hooks.onRole(change.role, change.term, leaderId, 0, change.reason)
+  }
+
+  #layBarrier(term: number): void {
+    const { hooks } = this.#options
+    this.#leading = true
+    this.#term = term
+    const body = hooks.barrier(term)
+    const offset = this.#writer.claim(body.length)
+    assert(offset >= 0, 'a new leader has room for its barrier')
+    body.copy(this.arena.bytes, offset)
+    hooks.patchBarrier(this.arena.view, offset, this.#writer.claimedPosition + 48)
+    this.seal()
+    const end = this.#writer.endPosition
+    const self = this.raft.status()
+    hooks.onRole(Role.leader, term, self.selfId, end, self.lastElectionReason)
+    this.#publish()
+  }
+
+  #truncate(position: number): void {
+    this.#truncating = true
+    this.#truncationId += 1
+    this.#options.storage.truncate(position, this.#truncationId)
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Sends a leader's log to its peers: what is in the arena straight from there, older parts from the files, each peer
+ * at its own pace. Invariants: bytes that a socket still holds are pinned in the arena; a peer that holds them for too
+ * long loses its connection, so that it never stops the writer; one file read per peer is under way at most.
+ */
+import { assert } from '@ringledger/base'
+import {
+  ENTRY_HEADER_BYTES,
+  entryIndex,
+  entryMagic,
+  entrySize,
+  MAGIC_BLANK,
+} from '@ringledger/protocol'
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import type { AppendPlan, PeerMessage, Raft } from './core/index.ts'
+import type { CatchUpReader, EntryRange, LogPiece, PeerTransport } from './ports.ts'
+
+/** Bytes of Appends that one peer's socket may hold. */
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024
+
+export interface ReplicatorOptions {
+  raft: Raft
+  arena: LogArena
+  peers: PeerTransport<PeerMessage>
+  peerIds: readonly string[]
+  reader: CatchUpReader
+  hooks: { log(level: 'info' | 'warn' | 'error', line: string): void }
+  /** Asks for an end of turn soon. */
+  wake(): void
+}
+
+export class Replicator {
+  /** Some peer may be sent entries. */
+  dirty = false
+  readonly #options: ReplicatorOptions
+  readonly #buffers = new Map<string, Buffer>()
+  readonly #reading = new Set<string>()
+  #leading = false
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options
+  }
+
+  leadershipChanged(leading: boolean): void {
+    this.#leading = leading
+    this.dirty = leading
+    if (!leading) this.#pin()
+  }
+
+  /** End of a turn: every peer gets what it may have. */
+  pumpAll(): void {
+    if (this.dirty) {
+      this.dirty = false
+      for (const id of this.#options.peerIds) this.#pump(id)
+    }
+    this.#pin()
+  }
+
+  /**
+   * The writer has no room: a peer whose socket sits on the arena's oldest bytes is let go; it catches up from
+   * the files.
+   */
+  releaseSlowPeers(endPosition: number, neededBytes: number): void {
+    const { peers, peerIds, arena, hooks } = this.#options
+    const neededFrom = endPosition + neededBytes + ENTRY_HEADER_BYTES - arena.sizeBytes
+    for (const id of peerIds) {
+      if (peers.unflushedPosition(id) > neededFrom) continue
+      hooks.log('warn', `${id} does not read its entries; its connection is closed`)
+      peers.drop(id, 'too slow')
+    }
+    this.#pin()
+  }
+
+  #pin(): void {
+    const { peers, peerIds, arena } = this.#options
+    let pinned = Number.POSITIVE_INFINITY
+    for (const id of peerIds) pinned = Math.min(pinned, peers.unflushedPosition(id))
+    arena.pinned = pinned
+  }
+
+  #pump(id: string): void {
+    const { raft, peers, arena } = this.#options
+    while (this.#leading && !this.#reading.has(id) && peers.queuedBytes(id) < MAX_QUEUED_BYTES) {
+      const plan = raft.nextAppend(id)
+      if (plan === undefined) return
+      if (!arena.holds(plan.prevPosition)) {
+        this.#pumpFromFile(plan)
+        return
+      }
+      const range = this.#rangeInArena(plan)
+      const message = raft.sendAppend(plan, range.endPosition, range.lastIndex)
+      if (message === undefined) return
+      peers.send(id, message, this.#pieces(plan.prevPosition, range.endPosition))
+    }
+    // A full socket is tried again when it has drained or at the next turn with work.
+    if (peers.queuedBytes(id) >= MAX_QUEUED_BYTES) this.dirty = true
+  }
+
+  #pieces(from: number, to: number): LogPiece[] {
+    const { arena } = this.#options
+    const pieces: LogPiece[] = []
+    arena.forEachPiece(from, to, (position, offset, sizeBytes) => {
+      pieces.push({ buffer: arena.bytes, offset, sizeBytes, position, pinned: true })
+    })
+    return pieces
+  }
+
+  /** The whole rest, or as many whole entries as a batch takes (at least one). */
+  #rangeInArena(plan: AppendPlan): EntryRange {
+    const { raft, arena } = this.#options
+    if (plan.limitPosition - plan.prevPosition <= plan.maxBytes) {
+      return { endPosition: plan.limitPosition, lastIndex: raft.lastIndex }
+    }
+    const { view } = arena
+    let position = plan.prevPosition
+    let range: EntryRange | undefined
+    while (position < plan.limitPosition) {
+      const offset = arena.offsetOf(position)
+      const unitBytes = entrySize(view, offset)
+      const isBlank = entryMagic(view, offset) === MAGIC_BLANK
+      const end = position + unitBytes
+      if (range !== undefined && end - plan.prevPosition > plan.maxBytes) break
+      position = end
+      if (!isBlank) range = { endPosition: end, lastIndex: entryIndex(view, offset) }
+    }
+    assert(range !== undefined, 'a plan covers at least one entry')
+    return range
+  }
+
+  #pumpFromFile(plan: AppendPlan): void {
+    this.#reading.add(plan.to)
+    this.#readAndSend(plan)
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        this.#options.hooks.log('error', `cannot read the log for ${plan.to}: ${reason}`)
+        this.#options.raft.cancelAppend(plan)
+      })
+      .finally(() => {
+        this.#reading.delete(plan.to)
+        this.dirty = true
+        this.#options.wake()
+      })
+  }
+
+  async #readAndSend(plan: AppendPlan): Promise<void> {
+    const { reader, raft, peers } = this.#options
+    const range = await reader.range(plan.prevPosition, plan.limitPosition, plan.maxBytes)
+    const sizeBytes = range.endPosition - plan.prevPosition
+    const buffer = this.#bufferFor(plan.to, sizeBytes)
+    await reader.readAsync(plan.prevPosition, range.endPosition, buffer)
+    const message = raft.sendAppend(plan, range.endPosition, range.lastIndex)
+    if (message === undefined) return
+    const position = plan.prevPosition
+    peers.send(plan.to, message, [{ buffer, offset: 0, sizeBytes, position, pinned: false }])
+  }
+
+  #bufferFor(id: string, sizeBytes: number): Buffer {
+    const kept = this.#buffers.get(id)
+    // A buffer whose bytes still wait in the socket must not be filled anew.
+    const free = this.#options.peers.queuedBytes(id) === 0
+    if (kept !== undefined && kept.length >= sizeBytes && free) return kept
+    const buffer = Buffer.allocUnsafeSlow(Math.max(sizeBytes, 1024 * 1024))
+    this.#buffers.set(id, buffer)
+    return buffer
+  }
+}
