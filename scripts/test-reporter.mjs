@@ -48,4 +48,5 @@ export async function* report(source) {
   if (target) writeFileSync(target, JSON.stringify(counts))
 }
 
-export default report
+// biome-ignore lint/style/noDefaultExport: node:test looks for the reporter under this name
+export { report as default }
