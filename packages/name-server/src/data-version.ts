@@ -1,12 +1,9 @@
-/** The version of a broker's topic table: equal only when all three parts are equal. */
+/**
+ * The version of a broker's topic table: equal only when all three parts are equal. `stateVersion` is the Raft
+ * term under RingLedger and DLedger brokers, 0 with plain master and slave.
+ */
 import { LedgerError } from '@ringledger/base'
-
-export interface DataVersion {
-  readonly counter: number
-  /** The Raft term under RingLedger and DLedger brokers; 0 with plain master and slave. */
-  readonly stateVersion: number
-  readonly timestamp: number
-}
+import type { DataVersion } from '@ringledger/protocol'
 
 /** Whether the broker's table is the one already known. */
 export function sameDataVersion(left: DataVersion, right: DataVersion): boolean {

@@ -5,13 +5,14 @@
 import { crc32, inflateSync } from 'node:zlib'
 import { LedgerError } from '@ringledger/base'
 import {
+  type DataVersion,
   extBool,
   extInt,
   extLong,
   parseLenientJson,
   type RemotingCommand,
 } from '@ringledger/protocol'
-import { type DataVersion, readDataVersion } from './data-version.ts'
+import { readDataVersion } from './data-version.ts'
 import { requireAddress, requireName } from './fields.ts'
 import { isPlainName, isTopicName } from './names.ts'
 

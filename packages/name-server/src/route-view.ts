@@ -3,8 +3,15 @@
  * line of JSON without blanks (the Go client cuts `brokerAddrs` as text), ids always as quoted keys, members in
  * alphabetical order.
  */
-import { isWriteable } from '@ringledger/protocol'
-import { type BrokerData, MASTER_ID, type Routes, smallestId } from './routes.ts'
+import {
+  type BrokerData,
+  type ClusterInfo,
+  isWriteable,
+  type QueueData,
+  type TopicList,
+  type TopicRouteData,
+} from '@ringledger/protocol'
+import { type BrokerEntry, MASTER_ID, type Routes, smallestId } from './routes.ts'
 
 /** How a requester reads JSON: `standard` readers get every non-ASCII character as an escape. */
 export type JsonDialect = 'standard' | 'fastjson'
@@ -12,22 +19,6 @@ export type JsonDialect = 'standard' | 'fastjson'
 /** From this version (4.9.4) on clients parse route bodies as standard JSON. */
 const STANDARD_JSON_VERSION = 401
 const ACTING_MASTER_EXEMPT_PREFIX = 'rmq_sys_SYNC_BROKER_MEMBER_'
-
-interface BrokerView {
-  brokerAddrs: Record<string, string>
-  brokerName: string
-  cluster: string
-  enableActingMaster: boolean
-  zoneName?: string
-}
-
-interface QueueView {
-  brokerName: string
-  perm: number
-  readQueueNums: number
-  topicSysFlag: number
-  writeQueueNums: number
-}
 
 export interface RouteOptions {
   supportActingMaster: boolean
@@ -37,9 +28,13 @@ export interface RouteOptions {
 }
 
 /** TopicRouteData, or undefined when no broker serves the topic (code 17). */
-export function routeOf(routes: Routes, topic: string, options: RouteOptions): object | undefined {
-  const brokerDatas: BrokerView[] = []
-  const queueDatas: QueueView[] = []
+export function routeOf(
+  routes: Routes,
+  topic: string,
+  options: RouteOptions,
+): TopicRouteData | undefined {
+  const brokerDatas: BrokerData[] = []
+  const queueDatas: QueueData[] = []
   for (const [brokerName, queues] of routes.topics.get(topic) ?? []) {
     const broker = routes.brokers.get(brokerName)
     if (broker === undefined) continue
@@ -68,12 +63,12 @@ export function routeOf(routes: Routes, topic: string, options: RouteOptions): o
   }
 }
 
-function isOutsideZone(broker: Readonly<BrokerData>, zoneName: string): boolean {
+function isOutsideZone(broker: Readonly<BrokerEntry>, zoneName: string): boolean {
   if (!broker.addresses.has(MASTER_ID)) return false
   return broker.zoneName?.toLowerCase() !== zoneName.toLowerCase()
 }
 
-function brokerView(broker: Readonly<BrokerData>, actingMaster: boolean): BrokerView {
+function brokerView(broker: Readonly<BrokerEntry>, actingMaster: boolean): BrokerData {
   const addresses = new Map(broker.addresses)
   if (actingMaster && !addresses.has(MASTER_ID)) {
     const acting = smallestId(broker)
@@ -94,8 +89,8 @@ function addressTable(addresses: ReadonlyMap<number, string>): Record<string, st
 }
 
 /** ClusterInfo (code 106). */
-export function clusterInfo(routes: Routes): object {
-  const brokers: [string, BrokerView][] = []
+export function clusterInfo(routes: Routes): ClusterInfo {
+  const brokers: [string, BrokerData][] = []
   for (const [name, broker] of routes.brokers) brokers.push([name, brokerView(broker, false)])
   const clusters: [string, string[]][] = []
   for (const [name, brokerNames] of routes.clusters) clusters.push([name, [...brokerNames].sort()])
@@ -116,12 +111,12 @@ export function brokerMemberGroup(routes: Routes, cluster: string, brokerName: s
 }
 
 /** Every topic (code 206). */
-export function allTopics(routes: Routes): object {
+export function allTopics(routes: Routes): TopicList {
   return { topicList: [...routes.topics.keys()] }
 }
 
 /** Topics that have queues on a broker of the cluster (code 224). */
-export function topicsOfCluster(routes: Routes, cluster: string): object {
+export function topicsOfCluster(routes: Routes, cluster: string): TopicList {
   const brokerNames = [...(routes.clusters.get(cluster) ?? [])]
   const topicList: string[] = []
   for (const [topic, queues] of routes.topics) {
@@ -131,7 +126,7 @@ export function topicsOfCluster(routes: Routes, cluster: string): object {
 }
 
 /** Cluster and broker names, which are topics too, and the address of one broker (code 304). */
-export function systemTopics(routes: Routes): object {
+export function systemTopics(routes: Routes): TopicList {
   const topicList = new Set<string>()
   let brokerAddr: string | undefined
   for (const [cluster, brokerNames] of routes.clusters) {
@@ -146,7 +141,7 @@ export function systemTopics(routes: Routes): object {
 }
 
 /** Topics whose system flag passes the test on their first broker (codes 311 to 313). */
-export function topicsByFlag(routes: Routes, passes: (topicSysFlag: number) => boolean): object {
+export function topicsByFlag(routes: Routes, passes: (topicSysFlag: number) => boolean): TopicList {
   const topicList: string[] = []
   for (const [topic, queuesByBroker] of routes.topics) {
     const [first] = queuesByBroker.values()

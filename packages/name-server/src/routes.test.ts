@@ -191,8 +191,7 @@ describe('routes', () => {
     routes.connectionClosed(1)
     assert.equal(permOf('A'), 4, 'the write bit is gone')
     const seen = (options: { supportActingMaster: boolean }) =>
-      (routeOf(routes, 'A', options) as { brokerDatas: { brokerAddrs: object }[] }).brokerDatas[0]
-        ?.brokerAddrs
+      routeOf(routes, 'A', options)?.brokerDatas[0]?.brokerAddrs
     assert.deepEqual(seen(NO_ACTING), { 2: '10.0.0.2:1', 3: '10.0.0.3:1' })
     assert.deepEqual(seen(ACTING), { 0: '10.0.0.2:1', 3: '10.0.0.3:1' })
   })
@@ -209,11 +208,9 @@ describe('routes', () => {
     routes.register(registration(west), 2)
     const slaves = { brokerName: 's', brokerAddr: '10.0.0.8:1', enableActingMaster: true }
     routes.register(registration({ ...slaves, brokerId: 1 }), 3)
-    const route = routeOf(routes, 'A', { ...NO_ACTING, zoneName: 'EAST' }) as {
-      queueDatas: { brokerName: string }[]
-    }
+    const route = routeOf(routes, 'A', { ...NO_ACTING, zoneName: 'EAST' })
     assert.deepEqual(
-      route.queueDatas.map((queue) => queue.brokerName),
+      route?.queueDatas.map((queue) => queue.brokerName),
       ['b', 's'],
     )
   })

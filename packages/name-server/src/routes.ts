@@ -5,14 +5,14 @@
  * broker names do not exist.
  */
 import { type Clock, LedgerError } from '@ringledger/base'
-import { TopicPerm } from '@ringledger/protocol'
+import { type DataVersion, TopicPerm } from '@ringledger/protocol'
 import type { NameServerSettings } from './config.ts'
-import { type DataVersion, sameDataVersion } from './data-version.ts'
+import { sameDataVersion } from './data-version.ts'
 import type { Registration, TopicQueues } from './registration.ts'
 
 export const MASTER_ID = 0
 
-export interface BrokerData {
+export interface BrokerEntry {
   cluster: string
   readonly brokerName: string
   readonly addresses: Map<number, string>
@@ -62,7 +62,7 @@ export class Routes {
   readonly #settings: NameServerSettings
   readonly #limits: RouteLimits
   readonly #topics = new Map<string, Map<string, TopicQueues>>()
-  readonly #brokers = new Map<string, BrokerData>()
+  readonly #brokers = new Map<string, BrokerEntry>()
   readonly #clusters = new Map<string, Set<string>>()
   readonly #live = new Map<string, LiveBroker>()
   readonly #liveByConnection = new Map<number, Set<string>>()
@@ -108,7 +108,7 @@ export class Routes {
     return this.#registeredOutcome(broker, brokerId)
   }
 
-  #checkLimits(registration: Registration, known: BrokerData | undefined): void {
+  #checkLimits(registration: Registration, known: BrokerEntry | undefined): void {
     const { maxBrokerNames, maxReplicas, maxTopics } = this.#limits
     if (known === undefined && this.#brokers.size >= maxBrokerNames) {
       throw new LedgerError('BUSY', `no room for more than ${maxBrokerNames} broker names`)
@@ -127,9 +127,9 @@ export class Routes {
   }
 
   /** Puts the address under its id; afterwards it holds no other id and no other address holds this one. */
-  #placeBroker(registration: Registration, known: BrokerData | undefined): BrokerData {
+  #placeBroker(registration: Registration, known: BrokerEntry | undefined): BrokerEntry {
     const { brokerName, brokerAddr, brokerId, clusterName } = registration
-    const broker: BrokerData = known ?? {
+    const broker: BrokerEntry = known ?? {
       cluster: clusterName,
       brokerName,
       addresses: new Map(),
@@ -161,7 +161,7 @@ export class Routes {
     return names
   }
 
-  #leaveCluster(broker: BrokerData): void {
+  #leaveCluster(broker: BrokerEntry): void {
     const names = this.#clusters.get(broker.cluster)
     names?.delete(broker.brokerName)
     if (names?.size === 0) this.#clusters.delete(broker.cluster)
@@ -220,7 +220,7 @@ export class Routes {
     if (keys?.size === 0) this.#liveByConnection.delete(live.connectionId)
   }
 
-  #registeredOutcome(broker: BrokerData, brokerId: number): RegisterOutcome {
+  #registeredOutcome(broker: BrokerEntry, brokerId: number): RegisterOutcome {
     const masterAddr = broker.addresses.get(MASTER_ID)
     if (brokerId === MASTER_ID || masterAddr === undefined) return { kind: 'registered' }
     const master = this.#live.get(liveKey(broker.brokerName, masterAddr))
@@ -320,7 +320,7 @@ export class Routes {
     return this.#topics
   }
 
-  get brokers(): ReadonlyMap<string, Readonly<BrokerData>> {
+  get brokers(): ReadonlyMap<string, Readonly<BrokerEntry>> {
     return this.#brokers
   }
 
@@ -330,7 +330,7 @@ export class Routes {
 }
 
 /** The smallest id that a broker name has an address for. */
-export function smallestId(broker: Readonly<BrokerData>): number {
+export function smallestId(broker: Readonly<BrokerEntry>): number {
   return Math.min(...broker.addresses.keys())
 }
 
