@@ -59,6 +59,11 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
 
 /** The timer of a node that does not lead ran out. */
 export function onElectionTimeout(state: RaftState): void {
+  // A leader lays its barrier at once; behind an unfinished truncation it would be cut off again.
+  if (state.truncatePosition >= 0) {
+    state.setRetryTimer()
+    return
+  }
   // A candidate whose own vote is not synced yet would only outrun its disk with new terms.
   if (state.role === Role.candidate && state.savedId < state.campaignPersistId) {
     state.setRetryTimer()
@@ -70,7 +75,7 @@ export function onElectionTimeout(state: RaftState): void {
 function timeoutReason(state: RaftState): string {
   if (state.role === Role.candidate) return `no majority voted in term ${state.term}`
   if (state.role === Role.preCandidate) return 'no majority answered the pre-vote'
-  if (state.leaderId === null) return 'no leader known'
+  if (state.leaderId === null) return state.reason
   return `leader ${state.leaderId} silent for ${state.now - state.leaderHeardTick} ticks`
 }
 
@@ -126,9 +131,7 @@ function count(state: RaftState): Tally {
 
 /** The leader wants this node to lead. */
 export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
-  if (message.term < state.term || state.role === Role.leader) return
-  if (message.term > state.term) {
-    state.becomeFollower(message.term, null, `${message.from} is in term ${message.term}`)
-  }
+  if (message.term !== state.term || message.from !== state.leaderId) return
+  if (state.role !== Role.follower || state.truncatePosition >= 0) return
   campaign(state, true, `${message.from} handed leadership over`)
 }

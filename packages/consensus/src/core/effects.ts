@@ -59,7 +59,25 @@ export interface Effects {
   replicate: boolean
 }
 
-/** Nothing to do. */
+/** A place for effects to come. */
 export function noEffects(): Effects {
   return { send: [], reads: [], replicate: false }
+}
+
+/** Nothing to do: shared, so that taking nothing allocates nothing. */
+export const NOTHING: Effects = Object.freeze(noEffects())
+
+export function isEmpty(effects: Effects): boolean {
+  return (
+    effects.send.length === 0 &&
+    effects.reads.length === 0 &&
+    !effects.replicate &&
+    effects.persist === undefined &&
+    effects.accept === undefined &&
+    effects.truncate === undefined &&
+    effects.commitPosition === undefined &&
+    effects.roleChange === undefined &&
+    effects.transferEnded === undefined &&
+    effects.halted === undefined
+  )
 }

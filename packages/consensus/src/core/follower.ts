@@ -89,6 +89,7 @@ function takeEntries(state: RaftState, message: Append): boolean {
   const fromPosition = state.log.endPosition
   state.verifiedEnd = Math.max(state.verifiedEnd, Math.min(endPosition, fromPosition))
   if (endPosition <= fromPosition) return false
+  if (!state.log.continues(spans, lastIndex)) return false
   state.log.extendBySpans(spans, endPosition, lastIndex)
   state.verifiedEnd = endPosition
   state.effects.accept = { fromPosition, toPosition: endPosition, lastIndex }
@@ -97,13 +98,13 @@ function takeEntries(state: RaftState, message: Append): boolean {
 
 /** Our log holds something else than the leader's: cut it, take entries again once that is synced. */
 function truncate(state: RaftState, position: number, lastIndex: number): void {
-  if (position < state.commitPosition) {
-    state.halt(`leader ${state.leaderId} contradicts committed entries at ${position}`)
+  if (position < state.verifiedEnd) {
+    state.halt(`leader ${state.leaderId} contradicts its own or committed entries at ${position}`)
     return
   }
   state.log.truncate(position, lastIndex)
   state.durablePosition = Math.min(state.durablePosition, position)
-  state.verifiedEnd = Math.max(state.verifiedEnd, position)
+  state.verifiedEnd = position
   state.truncatePosition = position
   state.effects.truncate = { position }
 }

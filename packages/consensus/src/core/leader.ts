@@ -116,7 +116,7 @@ export function sendPlanned(
   progress.planned = false
   progress.nextPosition = endPosition
   progress.sentCommitPosition = state.commitPosition
-  if (endPosition === state.log.endPosition) progress.state = ProgressState.replicate
+  setPace(state, progress)
   return {
     type: 'append',
     from: state.config.selfId,
@@ -166,17 +166,32 @@ export function onAppendReply(state: RaftState, message: AppendReply): void {
 function onAccepted(state: RaftState, progress: Progress, message: AppendReply): void {
   progress.matchPosition = Math.max(progress.matchPosition, message.matchPosition)
   const end = state.log.endPosition
-  if (progress.streams) {
-    if (progress.matchPosition > progress.nextPosition) progress.probeFrom(progress.matchPosition)
-  }
+  // A late word from before a reconnection: it need not be sent again.
+  if (progress.matchPosition > progress.nextPosition) progress.probeFrom(progress.matchPosition)
   if (!progress.streams && message.endPosition >= progress.nextPosition) {
     progress.nextPosition = message.endPosition
-    const farBehind = end - message.endPosition > state.config.maxInflightBytes
-    progress.state = farBehind ? ProgressState.catchUp : ProgressState.replicate
+    progress.state = ProgressState.replicate
   }
+  if (progress.streams) setPace(state, progress)
   if (progress.nextPosition < end) state.effects.replicate = true
   advanceCommit(state)
   advanceTransfer(state)
+}
+
+/** Far behind: catchUp; a batch or less: replicate; between the two the state stays. */
+function setPace(state: RaftState, progress: Progress): void {
+  const behindBytes = state.log.endPosition - progress.nextPosition
+  if (behindBytes > state.config.maxInflightBytes) progress.state = ProgressState.catchUp
+  if (behindBytes <= state.config.maxBatchBytes) progress.state = ProgressState.replicate
+}
+
+/** Retention moved the start of the log: who needs what it dropped cannot be served. */
+export function markLeftBehind(state: RaftState): void {
+  for (const progress of state.peers) {
+    if (progress.nextPosition >= state.log.firstPosition) continue
+    progress.probeFrom(state.log.firstPosition)
+    progress.state = ProgressState.behindLogStart
+  }
 }
 
 function onRefused(state: RaftState, progress: Progress, message: AppendReply): void {

@@ -122,6 +122,18 @@ export class LogView {
     this.#lastIndex = lastIndex
   }
 
+  /** Would the part past our end of a range with these spans join on without a gap? */
+  continues(spans: readonly TermSpan[], lastIndex: number): boolean {
+    if (lastIndex <= this.#lastIndex) return false
+    let at = spans.length - 1
+    while (at > 0 && (spans[at] as TermSpan).firstPosition > this.#endPosition) at--
+    const span = spans[at]
+    if (span === undefined || span.firstPosition > this.#endPosition) return false
+    if (span.term === this.lastTerm) return span.firstIndex <= this.#lastIndex + 1
+    const joins = span.firstPosition === this.#endPosition && span.term > this.lastTerm
+    return joins && span.firstIndex === this.#lastIndex + 1
+  }
+
   /** The log grew by the part past its end of a range that has these spans. */
   extendBySpans(spans: readonly TermSpan[], endPosition: number, lastIndex: number): void {
     for (let at = 0; at < spans.length; at++) {

@@ -5,16 +5,14 @@
  */
 import { assert, randomBetween, unreachable } from '@ringledger/base'
 import {
-  campaign,
   onElectionTimeout,
   onOwnVoteSaved,
   onPreVoteReply,
   onTimeoutNow,
   onVoteReply,
-  startPreVote,
 } from './candidate.ts'
 import { checkConfig, type NodeId, type RaftConfig } from './config.ts'
-import { type Effects, noEffects } from './effects.ts'
+import { type Effects, isEmpty, NOTHING, noEffects } from './effects.ts'
 import { acknowledge, onAppend, onTruncated } from './follower.ts'
 import {
   type AppendPlan,
@@ -23,6 +21,7 @@ import {
   cancelPlan,
   flushCommit,
   hearsMajority,
+  markLeftBehind,
   onAppended,
   onAppendReply,
   onReadIndex,
@@ -86,6 +85,7 @@ export class Raft {
 
   takeEffects(): Effects {
     const taken = this.#state.effects
+    if (isEmpty(taken)) return NOTHING
     this.#state.effects = noEffects()
     return taken
   }
@@ -183,6 +183,7 @@ export class Raft {
       case 'trimmed':
         assert(message.firstPosition <= state.commitPosition, 'dropped uncommitted entries')
         state.log.trim(message.firstPosition, message.firstIndex)
+        if (state.role === Role.leader) markLeftBehind(state)
         break
       case 'storageFailed':
         handOverAfterFailure(state)
@@ -235,21 +236,10 @@ export class Raft {
     progress.probeFrom(progress.nextPosition)
     if (state.transfer?.target === id) state.endTransfer(false, `${id} disconnected`)
     if (state.leaderId !== id) return
-    const delayTicks = randomBetween(state.config.random, 0, EAGER_TICKS + 1)
-    const reason = `link to leader ${id} closed`
-    if (delayTicks === 0) {
-      startPreVote(state, reason)
-      return
-    }
-    state.setRole(Role.follower, null, reason)
+    state.setRole(Role.follower, null, `link to leader ${id} closed`)
     state.elapsedTicks = 0
-    state.timeoutTicks = delayTicks
-  }
-
-  /** Campaigns now, without pre-vote. For operators and tests; a leader ignores it. */
-  campaignNow(): void {
-    const { role } = this.#state
-    if (role !== Role.leader && role !== Role.halted) campaign(this.#state, false, 'asked to')
+    state.timeoutTicks = randomBetween(state.config.random, 0, EAGER_TICKS + 1)
+    if (state.timeoutTicks === 0) onElectionTimeout(state)
   }
 
   /** The next range for a peer, or undefined. The plan must be sent or cancelled. */

@@ -88,6 +88,7 @@ export class RaftState {
     // A log can be newer than the saved term when only the log's sync beat the crash.
     this.term = Math.max(hardState.term, tail.lastTerm)
     this.votedFor = this.term === hardState.term ? hardState.votedFor : null
+    if (this.term > hardState.term) this.persist()
     const known = Math.min(tail.commitPosition ?? 0, tail.endPosition)
     this.commitPosition = Math.max(tail.firstPosition, known)
     this.verifiedEnd = this.commitPosition
