@@ -3,6 +3,7 @@
  * read while the client leaves more than the high-water mark of answers unread; closing is told exactly once.
  */
 import type { Socket } from 'node:net'
+import { MAX_FRAME_BYTES } from '@ringledger/protocol'
 import { FrameReader, NEED_MORE, NOT_A_FRAME, type ReadBudget } from './frame-reader.ts'
 import type { NetworkLog } from './log.ts'
 import { Outbox } from './outbox.ts'
@@ -10,10 +11,8 @@ import { hostBytes, hostText } from './remote-host.ts'
 import type { ByteTaker } from './socket-reader.ts'
 import type { Turn } from './turn.ts'
 
-/** Longest remoting frame, without its length field. */
-export const MAX_FRAME_BYTES: number = 16 * 1024 * 1024
-
 const LENGTH_BYTES = 4
+const PREFIX_BYTES = 8
 const TLS_HANDSHAKE = 0x16
 
 const PAUSED_BY_CALLER = 1
@@ -59,6 +58,8 @@ export function remotingFrameLength(buffer: Buffer, start: number, end: number):
   if (end - start < LENGTH_BYTES) return NEED_MORE
   const length = buffer.readInt32BE(start)
   if (length < LENGTH_BYTES || length > MAX_FRAME_BYTES) return NOT_A_FRAME
+  if (end - start < PREFIX_BYTES) return NEED_MORE
+  if (buffer.readUIntBE(start + 5, 3) > length - LENGTH_BYTES) return NOT_A_FRAME
   return LENGTH_BYTES + length
 }
 
@@ -198,7 +199,7 @@ export class Connection implements ByteTaker {
         ? 'the memory for large frames is used up'
         : this.#reader.firstByte === TLS_HANDSHAKE && !this.#taken
           ? 'the client speaks TLS, which this port does not'
-          : `a frame length is negative or above ${MAX_FRAME_BYTES} bytes`
+          : `a frame whose lengths cannot be (limit ${MAX_FRAME_BYTES} bytes)`
     this.#context.log('warn', `closed the connection of ${this.#remoteAddress}: ${reason}`)
     this.close(reason)
   }

@@ -2,12 +2,15 @@ export {
   Connection,
   type ConnectionHandlers,
   type ConnectionLimits,
-  MAX_FRAME_BYTES,
   type OnConnectionFrame,
 } from './connection.ts'
 export type { ListenAddress } from './listen.ts'
 export { RemotingListener, type RemotingListenerOptions } from './listener.ts'
 export { type NetworkLog, silentLog } from './log.ts'
 export { Outbox } from './outbox.ts'
+export type { PeerPiece } from './peer-batch.ts'
+export type { PeerMessage } from './peer-codec.ts'
+export type { PeerAddress } from './peer-dialer.ts'
+export { PeerHub, type PeerHubHandlers, type PeerHubOptions } from './peer-hub.ts'
 export { hostBytes, hostText } from './remote-host.ts'
 export { type Flushable, Turn } from './turn.ts'

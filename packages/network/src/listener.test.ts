@@ -8,9 +8,9 @@ import { RemotingListener, type RemotingListenerOptions } from './listener.ts'
 /** A frame whose body is `text`. */
 function frame(text: string): Buffer {
   const body = Buffer.from(text)
-  const bytes = Buffer.alloc(4 + body.length)
-  bytes.writeInt32BE(body.length)
-  body.copy(bytes, 4)
+  const bytes = Buffer.alloc(8 + body.length)
+  bytes.writeInt32BE(4 + body.length)
+  body.copy(bytes, 8)
   return bytes
 }
 
@@ -53,5 +53,5 @@ test('a frame comes back from an echoing handler', async (t) => {
   const listener = await listening(t, echo)
   const socket = await dial(t, listener)
   socket.write(frame('hello'))
-  assert.deepEqual(await readBytes(socket, 9), frame('hello'))
+  assert.deepEqual(await readBytes(socket, 13), frame('hello'))
 })

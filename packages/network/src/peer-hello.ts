@@ -1,0 +1,47 @@
+/** How two nodes make sure that they belong together before a log byte flows. Owns the words of a mismatch. */
+
+export const PEER_PROTOCOL_VERSION = 1
+
+export interface Hello {
+  readonly version: number
+  readonly group: string
+  readonly selfId: string
+  readonly targetId: string
+  readonly segmentBytes: number
+}
+
+/** A received HELLO with the types it must have, or undefined. */
+export function asHello(value: unknown): Hello | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { version, group, selfId, targetId, segmentBytes } = value as Partial<Hello>
+  if (
+    typeof version !== 'number' ||
+    typeof group !== 'string' ||
+    typeof selfId !== 'string' ||
+    typeof targetId !== 'string' ||
+    typeof segmentBytes !== 'number'
+  ) {
+    return undefined
+  }
+  return { version, group, selfId, targetId, segmentBytes }
+}
+
+/** What keeps `theirs` from belonging to `ours`, in an operator's words; undefined when nothing does. */
+export function helloMismatch(ours: Hello, theirs: Hello): string | undefined {
+  if (theirs.version !== ours.version) {
+    return `it speaks version ${theirs.version} of the peer protocol, this node ${ours.version}: run the same release on all nodes`
+  }
+  if (theirs.group !== ours.group) {
+    return `it belongs to group ${theirs.group}, this node to ${ours.group}: check dLegerGroup and dLegerPeers`
+  }
+  if (theirs.targetId !== ours.selfId) {
+    return `it takes this node for ${theirs.targetId}, which is ${ours.selfId}: check dLegerPeers and dLegerSelfId`
+  }
+  if (ours.targetId !== '' && theirs.selfId !== ours.targetId) {
+    return `it is ${theirs.selfId} where ${ours.targetId} should be: check dLegerPeers and dLegerSelfId`
+  }
+  if (theirs.segmentBytes !== ours.segmentBytes) {
+    return `its segments have ${theirs.segmentBytes} bytes, ours ${ours.segmentBytes}: set the same mappedFileSizeCommitLog on all nodes`
+  }
+  return undefined
+}
