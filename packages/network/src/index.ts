@@ -1,4 +1,10 @@
 export {
+  RemotingClient,
+  type RemotingClientOptions,
+  type Reply,
+  type RequestInit,
+} from './client.ts'
+export {
   Connection,
   type ConnectionHandlers,
   type ConnectionLimits,
@@ -12,5 +18,6 @@ export type { PeerPiece } from './peer-batch.ts'
 export type { PeerMessage } from './peer-codec.ts'
 export type { PeerAddress } from './peer-dialer.ts'
 export { PeerHub, type PeerHubHandlers, type PeerHubOptions } from './peer-hub.ts'
+export { type FakeLinkBehaviour, FakePeerHub, FakePeerNetwork } from './peer-hub-fake.ts'
 export { hostBytes, hostText } from './remote-host.ts'
 export { type Flushable, Turn } from './turn.ts'
