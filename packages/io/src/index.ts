@@ -1,1 +1,19 @@
-export {}
+/** Segments, group commit, term and vote, recovery: everything that touches the disk of a node's log. */
+export {
+  DEFAULT_INDEX_SEGMENT_BYTES,
+  DEFAULT_SEGMENT_BYTES,
+  type StoreConfig,
+  type StoreLayout,
+  storeLayout,
+} from './config.ts'
+export { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
+export { NodeDisk } from './disk-node.ts'
+export type { HardState } from './hard-state.ts'
+export { IoAgent, type IoAgentOptions } from './io-agent.ts'
+export { IoClient, type IoEventHandlers, type Truncated } from './io-client.ts'
+export { type IoWorkerData, type IoWorkerMessage, startIoWorker } from './io-launch.ts'
+export { allocateIoPort, type IoPort } from './io-port.ts'
+export { LogFileReader } from './log-file-reader.ts'
+export { LogStore } from './log-store.ts'
+export { type Damage, type LogTail, openStore, type Recovered, type TermSpan } from './recovery.ts'
+export type { LogEnd } from './resume-mark.ts'

@@ -1,0 +1,89 @@
+/**
+ * Where a store lies and how its files are cut. Paths, names and sizes are Apache DLedger's (its MultiPath option is not);
+ * the `ringledger-*` files are ours and stand beside them. Plain data: it travels in `workerData`.
+ */
+import { join } from 'node:path'
+import { LedgerError } from '@ringledger/base'
+import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
+
+export interface StoreConfig {
+  /** `storePathRootDir`: the node's directory is `<rootDirectory>/dledger-<selfId>`. */
+  readonly rootDirectory: string
+  /** `dLegerSelfId`, for instance `n0`. */
+  readonly selfId: string
+  /** `storePathDLedgerCommitLog`: data segments elsewhere. Default: `data` in the node's directory. */
+  readonly dataDirectory?: string
+  /** `mappedFileSizeCommitLog`; must be the same on all nodes of a group. Default 1 GiB. */
+  readonly segmentBytes?: number
+  /** Apache's value is fixed; smaller only in tests. Default 160 MiB. */
+  readonly indexSegmentBytes?: number
+  /** Space to leave on the disk: below it new writes are refused, what was accepted still fits. Default 256 MiB. */
+  readonly minimumFreeBytes?: number
+  /** Zero-filled space kept in front of the log's end. Default {@link ZERO_AHEAD_BYTES}. */
+  readonly zeroAheadBytes?: number
+  /** After this much of the log the resume mark moves; recovery after a crash scans about that much. Default 64 MiB. */
+  readonly markEveryBytes?: number
+}
+
+/** {@link StoreConfig} with defaults filled in and checked, and the paths that follow from it. */
+export interface StoreLayout {
+  readonly directory: string
+  readonly dataDirectory: string
+  readonly indexDirectory: string
+  readonly segmentBytes: number
+  readonly indexSegmentBytes: number
+  readonly minimumFreeBytes: number
+  readonly zeroAheadBytes: number
+  readonly markEveryBytes: number
+  readonly lockPath: string
+  readonly hardStatePath: string
+  readonly markPath: string
+  readonly currentTermPath: string
+  readonly checkpointPath: string
+}
+
+export const DEFAULT_SEGMENT_BYTES: number = 1024 ** 3
+export const DEFAULT_INDEX_SEGMENT_BYTES: number = INDEX_UNIT_BYTES * 5 * 1024 * 1024
+export const DEFAULT_MINIMUM_FREE_BYTES: number = 256 * 1024 ** 2
+export const DEFAULT_MARK_EVERY_BYTES: number = 64 * 1024 ** 2
+export const ZERO_AHEAD_BYTES: number = 64 * 1024 ** 2
+
+/** Smallest data segment: a header, a blank's header and a little body. */
+const MIN_SEGMENT_BYTES = 1024
+
+/** @throws LedgerError BAD_CONFIG */
+export function storeLayout(config: StoreConfig): StoreLayout {
+  const directory = join(config.rootDirectory, `dledger-${config.selfId}`)
+  const segmentBytes = config.segmentBytes ?? DEFAULT_SEGMENT_BYTES
+  const indexSegmentBytes = config.indexSegmentBytes ?? DEFAULT_INDEX_SEGMENT_BYTES
+  if (!/^[^/\\\0-]+$/.test(config.selfId)) {
+    throw new LedgerError('BAD_CONFIG', `dLegerSelfId "${config.selfId}" is no name of a node`)
+  }
+  if (!Number.isInteger(segmentBytes) || segmentBytes < MIN_SEGMENT_BYTES) {
+    throw new LedgerError(
+      'BAD_CONFIG',
+      `mappedFileSizeCommitLog ${segmentBytes} is below ${MIN_SEGMENT_BYTES} or no whole number`,
+    )
+  }
+  if (indexSegmentBytes <= 0 || indexSegmentBytes % INDEX_UNIT_BYTES !== 0) {
+    throw new LedgerError(
+      'BAD_CONFIG',
+      `an index segment of ${indexSegmentBytes} bytes holds no whole number of units`,
+    )
+  }
+  return {
+    directory,
+    dataDirectory: config.dataDirectory ?? join(directory, 'data'),
+    indexDirectory: join(directory, 'index'),
+    segmentBytes,
+    indexSegmentBytes,
+    minimumFreeBytes: config.minimumFreeBytes ?? DEFAULT_MINIMUM_FREE_BYTES,
+    zeroAheadBytes: config.zeroAheadBytes ?? ZERO_AHEAD_BYTES,
+    markEveryBytes: config.markEveryBytes ?? DEFAULT_MARK_EVERY_BYTES,
+    lockPath: join(directory, 'ringledger-lock'),
+    hardStatePath: join(directory, 'ringledger-hardstate'),
+    markPath: join(directory, 'ringledger-durable'),
+    currentTermPath: join(directory, 'currterm'),
+    checkpointPath: join(directory, 'checkpoint'),
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The disk as this package sees it: synchronous calls on whole ranges, nothing hidden. The real one is `disk-node.ts`,
+ * the faulty twin `disk-fake.ts`. Owns the meaning of "durable": file bytes and lengths after `sync`/`syncMetadata` of the
+ * file, names after `syncDirectory` of the directory; everything else may be lost in part by a crash.
+ */
+import { LedgerError } from '@ringledger/base'
+
+/** Errno codes that mean "no space now" and not "this disk is broken". */
+const NO_SPACE_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
+/** A failed disk call. `code` is DISK_FULL when space ran out, else DISK_FAILED. */
+export class DiskError extends LedgerError {
+  readonly path: string
+  readonly operation: string
+
+  constructor(operation: string, path: string, errno: string, detail: string) {
+    const full = NO_SPACE_CODES.has(errno)
+    super(full ? 'DISK_FULL' : 'DISK_FAILED', `${operation} of ${path} failed: ${detail}`)
+    this.operation = operation
+    this.path = path
+  }
+}
+
+export const OpenMode = {
+  /** Must exist; read only. */
+  READ: 'read',
+  /** Must exist; read and write. */
+  WRITE: 'write',
+  /** Must not exist; read and write. */
+  CREATE: 'create',
+} as const
+export type OpenMode = (typeof OpenMode)[keyof typeof OpenMode]
+
+export interface DiskFile {
+  readonly path: string
+  /** Writes all of `bytes[offset, offset + sizeBytes)` at `position`. After a throw any part of it may be written. */
+  writeAt(bytes: Uint8Array, offset: number, sizeBytes: number, position: number): void
+  /** Returns how many bytes were read: fewer than asked only at the end of the file. */
+  readAt(target: Uint8Array, offset: number, sizeBytes: number, position: number): number
+  /** {@link readAt} for threads with an event loop; `target` belongs to the disk until the promise settles. */
+  readAtAsync(
+    target: Uint8Array,
+    offset: number,
+    sizeBytes: number,
+    position: number,
+  ): Promise<number>
+  /** Makes written bytes durable (fdatasync). After a throw nothing is known about any byte since the last sync. */
+  sync(): void
+  /** Makes bytes and length durable (fsync). */
+  syncMetadata(): void
+  /** Cuts, or lengthens with zeros that take no space. */
+  setLength(sizeBytes: number): void
+  sizeBytes(): number
+  close(): void
+}
+
+/** Held while this process has the store open. */
+export interface StoreLock {
+  /** Says that the holder lives. Throws LedgerError DISK_FAILED when another process has taken the lock away. */
+  refresh(): void
+  release(): void
+}
+
+export interface Disk {
+  open(path: string, mode: OpenMode): DiskFile
+  exists(path: string): boolean
+  /** Names in the directory, sorted; none if it does not exist. */
+  list(directory: string): string[]
+  /** With its parents; no error if it is there. */
+  makeDirectory(directory: string): void
+  rename(from: string, to: string): void
+  remove(path: string): void
+  /** Makes creations, renames and removals in the directory durable. */
+  syncDirectory(directory: string): void
+  /** Bytes that an ordinary process may still take on the directory's file system. */
+  freeBytes(directory: string): number
+  /** @throws LedgerError BAD_REQUEST naming the holder when another living process has it. */
+  lock(path: string): StoreLock
+}

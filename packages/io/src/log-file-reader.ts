@@ -1,0 +1,234 @@
+/**
+ * Reads the log from its files, on any thread, beside the IO thread that writes them. Owns only descriptors, a bounded
+ * number. It does not know where the log ends: ask only below a position that the arena's `durable` has passed. After a
+ * cut call `forget`, or an unlinked file would still be read.
+ */
+import { join } from 'node:path'
+import { assert, LedgerError } from '@ringledger/base'
+import {
+  BLANK_HEADER_BYTES,
+  ENTRY_HEADER_BYTES,
+  entryIndex,
+  entryMagic,
+  entrySize,
+  fileNameOfOffset,
+  MAGIC_BLANK,
+  MAGIC_NORMAL,
+  offsetOfFileName,
+} from '@ringledger/protocol'
+import { type StoreConfig, storeLayout } from './config.ts'
+import { type Disk, type DiskFile, OpenMode } from './disk.ts'
+import { NodeDisk } from './disk-node.ts'
+import { IndexTable, type UnitSource } from './index-table.ts'
+
+const MAX_OPEN_FILES = 4
+
+interface OpenSegment {
+  readonly file: DiskFile
+  /** Asynchronous reads under way; a descriptor in use is never closed. */
+  users: number
+  dropped: boolean
+}
+
+/** One directory of segments, opened as they are read. */
+class SegmentView implements UnitSource {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #segmentBytes: number
+  /** In order of last use. */
+  readonly #open: Map<number, OpenSegment> = new Map()
+
+  constructor(disk: Disk, directory: string, segmentBytes: number) {
+    this.#disk = disk
+    this.#directory = directory
+    this.#segmentBytes = segmentBytes
+  }
+
+  /** Of the first file now on disk. */
+  get firstPosition(): number {
+    return this.#bases()[0] ?? 0
+  }
+
+  /** Behind the last file now on disk. */
+  get endPosition(): number {
+    const last = this.#bases().at(-1)
+    return last === undefined ? 0 : last + this.#segmentBytes
+  }
+
+  readAt(position: number, target: Uint8Array, offset: number, sizeBytes: number): number {
+    let done = 0
+    while (done < sizeBytes) {
+      const at = position + done
+      const inSegment = at % this.#segmentBytes
+      const segment = this.#segment(at - inSegment)
+      if (segment === undefined) break
+      const part = Math.min(sizeBytes - done, this.#segmentBytes - inSegment)
+      const count = segment.file.readAt(target, offset + done, part, inSegment)
+      done += count
+      if (count < part) break
+    }
+    return done
+  }
+
+  async readAtAsync(
+    position: number,
+    target: Uint8Array,
+    offset: number,
+    sizeBytes: number,
+  ): Promise<number> {
+    let done = 0
+    while (done < sizeBytes) {
+      const at = position + done
+      const inSegment = at % this.#segmentBytes
+      const segment = this.#segment(at - inSegment)
+      if (segment === undefined) break
+      const part = Math.min(sizeBytes - done, this.#segmentBytes - inSegment)
+      segment.users++
+      try {
+        const count = await segment.file.readAtAsync(target, offset + done, part, inSegment)
+        done += count
+        if (count < part) break
+      } finally {
+        segment.users--
+        if (segment.dropped && segment.users === 0) segment.file.close()
+      }
+    }
+    return done
+  }
+
+  /** Files that hold positions from `position` on are opened anew at the next read. */
+  forget(position: number): void {
+    for (const [base, segment] of this.#open) {
+      if (base + this.#segmentBytes > position) this.#drop(base, segment)
+    }
+  }
+
+  #segment(base: number): OpenSegment | undefined {
+    const known = this.#open.get(base)
+    if (known !== undefined) {
+      this.#open.delete(base)
+      this.#open.set(base, known)
+      return known
+    }
+    const path = join(this.#directory, fileNameOfOffset(base))
+    if (!this.#disk.exists(path)) return undefined
+    const segment = { file: this.#disk.open(path, OpenMode.READ), users: 0, dropped: false }
+    this.#open.set(base, segment)
+    for (const [oldBase, old] of this.#open) {
+      if (this.#open.size <= MAX_OPEN_FILES) break
+      this.#drop(oldBase, old)
+    }
+    return segment
+  }
+
+  #drop(base: number, segment: OpenSegment): void {
+    this.#open.delete(base)
+    segment.dropped = true
+    if (segment.users === 0) segment.file.close()
+  }
+
+  #bases(): number[] {
+    const names = this.#disk.list(this.#directory)
+    return names.map(offsetOfFileName).filter((base) => base !== undefined)
+  }
+}
+
+export class LogFileReader {
+  readonly #data: SegmentView
+  readonly #index: SegmentView
+  readonly #table: IndexTable
+  readonly #header: Buffer = Buffer.alloc(ENTRY_HEADER_BYTES)
+  /** -1: not looked up since the last `forget`. */
+  #firstIndex = -1
+  /** Where the last range ended, and its last index: catching up asks for the next one from there. */
+  #lastEnd = -1
+  #lastIndex = -1
+
+  constructor(config: StoreConfig, disk: Disk = new NodeDisk()) {
+    const layout = storeLayout(config)
+    this.#data = new SegmentView(disk, layout.dataDirectory, layout.segmentBytes)
+    this.#index = new SegmentView(disk, layout.indexDirectory, layout.indexSegmentBytes)
+    this.#table = new IndexTable(this.#index)
+  }
+
+  /**
+   * Copies up to `maxBytes` of the log from `position` on into `target`, across segments. Returns how many: fewer where the
+   * files end, 0 where there is none (any more, or yet). @throws DiskError
+   */
+  read(position: number, target: Uint8Array, targetOffset: number, maxBytes: number): number {
+    return this.#data.readAt(position, target, targetOffset, maxBytes)
+  }
+
+  /**
+   * Fills the start of `target` with [from, to), off the event loop; `target` is not to be touched meanwhile.
+   * @throws DiskError, or LedgerError BAD_REQUEST when the files do not hold all of it
+   */
+  async readAsync(from: number, to: number, target: Uint8Array): Promise<void> {
+    assert(to - from <= target.length, 'the range fits the target')
+    const count = await this.#data.readAtAsync(from, target, 0, to - from)
+    if (count < to - from) throw gone(from + count)
+  }
+
+  /** Where entry `index` starts; -1 when the files do not hold it. */
+  entryPositionOfIndex(index: number): number {
+    return this.#table.read(index) ? this.#table.unit.position : -1
+  }
+
+  /** Index of the entry that covers `position`; a filler belongs to the entry behind it. -1 when the files do not hold it. */
+  indexOfPosition(position: number): number {
+    const firstIndex = this.#lookUpFirstIndex()
+    if (firstIndex < 0 || position < this.#data.firstPosition) return -1
+    const found = this.#table.indexAt(position, firstIndex)
+    if (found < 0) return firstIndex
+    if (position < this.#table.unit.position + this.#table.unit.sizeBytes) return found
+    return this.#table.read(found + 1) ? found + 1 : -1
+  }
+
+  /**
+   * The largest end of an entry in (from, from + maxBytes], or the end of the first entry behind `from` when that is longer.
+   * `from` is the end of an entry or the log's first position. @throws LedgerError BAD_REQUEST when the files do not hold it
+   */
+  rangeEnd(from: number, maxBytes: number): number {
+    const first = from === this.#lastEnd ? this.#lastIndex + 1 : this.indexOfPosition(from)
+    const last = first < 0 ? -1 : Math.max(first, this.#table.lastWithin(first, from + maxBytes))
+    if (!this.#table.read(last)) throw gone(from)
+    this.#lastIndex = last
+    this.#lastEnd = this.#table.unit.position + this.#table.unit.sizeBytes
+    return this.#lastEnd
+  }
+
+  /** The log was cut at `position`, or segments were deleted: nothing known about what lies behind is kept. */
+  forget(position: number): void {
+    this.#data.forget(position)
+    this.#index.forget(0)
+    this.#firstIndex = -1
+    this.#lastEnd = -1
+  }
+
+  close(): void {
+    this.forget(0)
+  }
+
+  #lookUpFirstIndex(): number {
+    if (this.#firstIndex < 0) this.#firstIndex = this.#readFirstIndex(this.#data.firstPosition)
+    return this.#firstIndex
+  }
+
+  #readFirstIndex(position: number): number {
+    const header = this.#header
+    const count = this.#data.readAt(position, header, 0, ENTRY_HEADER_BYTES)
+    if (count < ENTRY_HEADER_BYTES) return -1
+    const view = new DataView(header.buffer, header.byteOffset, ENTRY_HEADER_BYTES)
+    const magic = entryMagic(view, 0)
+    const sizeBytes = entrySize(view, 0)
+    // Only a log that was cut from the front begins with a filler, and never with two.
+    if (magic === MAGIC_BLANK && sizeBytes >= BLANK_HEADER_BYTES) {
+      this.#data.readAt(position + sizeBytes, header, 0, ENTRY_HEADER_BYTES)
+    }
+    return entryMagic(view, 0) === MAGIC_NORMAL ? entryIndex(view, 0) : -1
+  }
+}
+
+function gone(position: number): LedgerError {
+  return new LedgerError('BAD_REQUEST', `the log files do not hold position ${position}`)
+}

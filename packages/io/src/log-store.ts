@@ -1,0 +1,278 @@
+/**
+ * An open store: data and index segments, term and vote, resume mark. Owns the order of writes that recovery relies on:
+ * data, then its sync, then index units (so a unit proves that its entry was durable), then, now and then, a sync of the
+ * index and a mark. Used by one thread; every method may throw `DiskError`, after which only `DISK_FULL` may be retried.
+ */
+import { assert } from '@ringledger/base'
+import {
+  BLANK_HEADER_BYTES,
+  entryChainCrc,
+  entryIndex,
+  entryMagic,
+  entryPosition,
+  entrySize,
+  entryTerm,
+  INDEX_UNIT_BYTES,
+  MAGIC_BLANK,
+  MAGIC_NORMAL,
+} from '@ringledger/protocol'
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import type { StoreLayout } from './config.ts'
+import type { Disk, StoreLock } from './disk.ts'
+import { EntryScan } from './entry-scan.ts'
+import type { HardStateFile } from './hard-state.ts'
+import { IndexTable, IndexWriter } from './index-table.ts'
+import { writePropertyFile } from './property-file.ts'
+import { type LogEnd, type MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import { ZeroAhead } from './zero-ahead.ts'
+
+export interface StoreParts {
+  readonly disk: Disk
+  readonly layout: StoreLayout
+  readonly lock: StoreLock
+  readonly data: SegmentFiles
+  readonly index: SegmentFiles
+  readonly hardState: HardStateFile
+  readonly mark: MarkFile
+  /** Where the oldest kept entry starts. */
+  readonly firstPosition: number
+  readonly firstIndex: number
+  readonly end: LogEnd
+  readonly zeroedTo: number
+  readonly committedPosition: number
+  readonly committedIndex: number
+}
+
+export class LogStore {
+  readonly layout: StoreLayout
+  readonly hardState: HardStateFile
+  readonly zeroAhead: ZeroAhead
+  readonly #disk: Disk
+  readonly #lock: StoreLock
+  readonly #data: SegmentFiles
+  readonly #index: SegmentFiles
+  readonly #table: IndexTable
+  readonly #indexWriter: IndexWriter
+  readonly #mark: MarkFile
+  #firstIndex: number
+  #firstPosition: number
+  #end: LogEnd
+  #walked: { position: number; index: number; term: number; chainCrc: number }
+  #arena: LogArena | undefined
+  #scan: EntryScan | undefined
+  /** Index units below this index are synced. */
+  #indexSyncedTo: LogEnd
+  #markedEnd: LogEnd
+  #committedPosition: number
+  #committedIndex: number
+  #checkpointBehind = true
+
+  constructor(parts: StoreParts) {
+    this.layout = parts.layout
+    this.hardState = parts.hardState
+    this.#disk = parts.disk
+    this.#lock = parts.lock
+    this.#data = parts.data
+    this.#index = parts.index
+    this.#table = new IndexTable(parts.index)
+    this.#indexWriter = new IndexWriter(parts.index)
+    this.#mark = parts.mark
+    this.#firstIndex = parts.firstIndex
+    this.#firstPosition = parts.firstPosition
+    this.#end = parts.end
+    this.#walked = { ...parts.end }
+    this.#indexSyncedTo = parts.end
+    this.#markedEnd = parts.end
+    this.#committedPosition = parts.committedPosition
+    this.#committedIndex = parts.committedIndex
+    this.zeroAhead = new ZeroAhead(parts.data, parts.layout.zeroAheadBytes, parts.zeroedTo)
+  }
+
+  /** End of what is durable, index units written. */
+  get end(): LogEnd {
+    return this.#end
+  }
+
+  /** Writes the arena's [end, to) to the data files and syncs it, then its index units. May be repeated after DISK_FULL. */
+  append(arena: LogArena, to: number): void {
+    const from = this.#end.position
+    assert(to > from, 'a group is not empty')
+    this.#arena = arena
+    arena.forEachPiece(from, to, this.#writePiece)
+    this.#data.sync()
+    this.zeroAhead.written(to)
+    this.#indexWriter.discard()
+    this.#walked = { ...this.#end }
+    arena.forEachPiece(from, to, this.#addUnits)
+    this.#indexWriter.flush()
+    assert(this.#walked.position === to, 'a group ends with an entry')
+    this.#end = this.#walked
+  }
+
+  /** The log ends at `position`, a boundary of entries, from now on; durable on return, stale bytes are gone for good. */
+  truncate(position: number): LogEnd {
+    assert(position <= this.#end.position, 'truncation does not lengthen the log')
+    const end = this.#endAt(position)
+    if (position === this.#end.position) return end
+    if (this.#committedPosition > position) {
+      this.#committedPosition = position
+      this.#committedIndex = end.index
+    }
+    this.#mark.replace(this.#markOf(MarkState.TRUNCATING, end))
+    this.#data.cut(position)
+    this.#index.cut((end.index + 1) * INDEX_UNIT_BYTES)
+    this.zeroAhead.cut(position)
+    this.#end = end
+    this.#indexSyncedTo = end
+    this.#mark.replace(this.#markOf(MarkState.RUNNING, end))
+    this.#markedEnd = end
+    return end
+  }
+
+  /** What the group knows to be committed; kept for the next start and for Apache. */
+  checkpoint(committedPosition: number, committedIndex: number): void {
+    if (committedIndex === this.#committedIndex) return
+    this.#committedPosition = committedPosition
+    this.#committedIndex = committedIndex
+    this.#checkpointBehind = true
+  }
+
+  /** Bytes of the log that recovery would have to scan now. */
+  get unmarkedBytes(): number {
+    return this.#end.position - this.#markedEnd.position
+  }
+
+  /** Bytes of the log whose index units are not synced. */
+  get unsyncedIndexBytes(): number {
+    return this.#end.position - this.#indexSyncedTo.position
+  }
+
+  syncIndex(): void {
+    const end = this.#end
+    this.#index.sync()
+    this.#indexSyncedTo = end
+  }
+
+  /** Moves the resume mark up to the last synced index unit. */
+  advanceMark(): void {
+    this.#mark.advance(this.#markOf(MarkState.RUNNING, this.#indexSyncedTo))
+    this.#markedEnd = this.#indexSyncedTo
+  }
+
+  /** Whether Apache's text files say something old. */
+  get textBehind(): boolean {
+    return this.#checkpointBehind || this.hardState.textBehind
+  }
+
+  /** Brings Apache's `currterm` and `checkpoint` up to date. */
+  writeText(): void {
+    if (this.hardState.textBehind) this.hardState.writeText()
+    if (!this.#checkpointBehind) return
+    writePropertyFile(this.#disk, this.layout.checkpointPath, [
+      ['committedIndex', String(Math.min(this.#committedIndex, this.#end.index))],
+      ['endIndex', String(this.#end.index)],
+    ])
+    this.#checkpointBehind = false
+  }
+
+  /** Says that this process still has the store. @throws LedgerError when it was taken away */
+  refreshLock(): void {
+    this.#lock.refresh()
+  }
+
+  freeBytes(): number {
+    return this.#disk.freeBytes(this.#data.directory)
+  }
+
+  /**
+   * Deletes whole data segments that end at or below `position`, and the index segments of their entries; never the last
+   * segment. `position` must not be above the committed position. Returns the log's new first position and index.
+   */
+  removeBelow(position: number): { firstPosition: number; firstIndex: number } {
+    assert(position <= this.#committedPosition, 'only committed entries are deleted')
+    if (this.#data.removeBelow(position) > 0) {
+      const start = this.#data.firstPosition
+      const before = this.#table.indexAt(start - 1, this.#firstIndex)
+      this.#firstIndex = before + 1
+      this.#firstPosition = start
+      this.#index.removeBelow(this.#firstIndex * INDEX_UNIT_BYTES)
+    }
+    return { firstPosition: this.#firstPosition, firstIndex: this.#firstIndex }
+  }
+
+  /** Closes in order: the next start scans nothing. */
+  closeClean(): void {
+    this.#checkpointBehind = true
+    this.syncIndex()
+    this.writeText()
+    this.#mark.replace(this.#markOf(MarkState.CLEAN, this.#end))
+    this.abandon()
+  }
+
+  /** Gives the descriptors and the lock back and writes nothing more. */
+  abandon(): void {
+    this.#mark.close()
+    this.hardState.close()
+    this.#data.close()
+    this.#index.close()
+    this.#lock.release()
+  }
+
+  #endAt(position: number): LogEnd {
+    if (position === this.#end.position) return this.#end
+    const index = this.#table.indexAt(position - 1, this.#firstIndex)
+    if (index < 0) {
+      assert(position === this.#firstPosition, 'a cut is at an entry boundary')
+      return { position, index: this.#firstIndex - 1, term: -1, chainCrc: 0 }
+    }
+    this.#scan ??= new EntryScan(this.#data)
+    const end = this.#scan.single(this.#table.unit.position)
+    assert(end !== undefined, 'the entry before a cut is whole')
+    assert(end.position === position && end.index === index, 'a cut is at an entry boundary')
+    return end
+  }
+
+  readonly #writePiece = (position: number, offset: number, sizeBytes: number): void => {
+    assert(this.#arena !== undefined, 'pieces are of an arena')
+    this.#data.writeAt(position, this.#arena.bytes, offset, sizeBytes)
+  }
+
+  /** Pieces hold whole entries and fillers: the arena cuts only between them. */
+  readonly #addUnits = (position: number, offset: number, sizeBytes: number): void => {
+    assert(this.#arena !== undefined, 'pieces are of an arena')
+    const view = this.#arena.view
+    const walked = this.#walked
+    let done = 0
+    while (done < sizeBytes) {
+      const at = offset + done
+      const entryBytes = entrySize(view, at)
+      const magic = entryMagic(view, at)
+      assert(entryBytes >= BLANK_HEADER_BYTES, 'an entry in the arena has a sane size')
+      if (magic !== MAGIC_BLANK) {
+        assert(magic === MAGIC_NORMAL, 'the arena holds entries and fillers only')
+        const index = entryIndex(view, at)
+        assert(index === walked.index + 1, 'entries in the arena follow one another')
+        assert(entryPosition(view, at) === position + done, 'an entry lies at its position')
+        const term = entryTerm(view, at)
+        this.#indexWriter.add(position + done, entryBytes, index, term)
+        walked.index = index
+        walked.term = term
+        walked.chainCrc = entryChainCrc(view, at)
+        walked.position = position + done + entryBytes
+      }
+      done += entryBytes
+    }
+    assert(done === sizeBytes, 'a piece of the arena ends with an entry')
+  }
+
+  #markOf(state: MarkState, end: LogEnd): ResumeMark {
+    return {
+      state,
+      end,
+      committedPosition: this.#committedPosition,
+      committedIndex: this.#committedIndex,
+      zeroedTo: this.zeroAhead.zeroedTo,
+    }
+  }
+}

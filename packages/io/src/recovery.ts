@@ -1,0 +1,376 @@
+/**
+ * Opens a store. Owns the rule what may be dropped at a start: a tail that no sync has answered for. An entry that was
+ * durable and is unreadable now stops the node (CORRUPT); three things prove that it was durable: the resume mark, an index unit
+ * of it (units are written after the sync), an index unit behind it. What is kept is synced before it is reported, because a
+ * killed process may leave it in the page cache only; what is dropped is zeroed durably, so that it never comes back.
+ */
+import { LedgerError } from '@ringledger/base'
+import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
+import { type StoreConfig, type StoreLayout, storeLayout } from './config.ts'
+import type { Disk, StoreLock } from './disk.ts'
+import { NodeDisk } from './disk-node.ts'
+import { EntryScan, type ScanResult, type ScanStart } from './entry-scan.ts'
+import { type HardState, HardStateFile } from './hard-state.ts'
+import { IndexTable, IndexWriter } from './index-table.ts'
+import { LogStore } from './log-store.ts'
+import { readPropertyFile, wholeNumber } from './property-file.ts'
+import { type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
+import { SegmentFiles } from './segment-files.ts'
+import { refuseLost, SlotFileState } from './slot-file.ts'
+
+/** A run of entries of one term. */
+export interface TermSpan {
+  readonly term: number
+  /** Where the entry before the run ends: a filler ahead of the first entry is inside. */
+  readonly firstPosition: number
+  readonly firstIndex: number
+}
+
+/** The log as recovery found it; all of it is durable. */
+export interface LogTail {
+  /** Where the oldest kept entry starts. */
+  readonly firstPosition: number
+  readonly firstIndex: number
+  readonly endPosition: number
+  /** `firstIndex - 1` when the log is empty. */
+  readonly lastIndex: number
+  /** -1 when the log is empty. */
+  readonly lastTerm: number
+  /** Ascending; empty for an empty log. */
+  readonly spans: readonly TermSpan[]
+}
+
+/** Bytes that looked like log and were not kept. */
+export interface Damage {
+  readonly position: number
+  readonly index: number
+  readonly reason: string
+}
+
+/** Plain data: it travels to the core thread. */
+export interface Recovered {
+  readonly tail: LogTail
+  /** `chainCrc` of the last entry, 0 for none or for an entry that Apache wrote. */
+  readonly lastChainCrc: number
+  readonly hardState: HardState
+  /** Known to be committed before the start; never above the end. */
+  readonly committedPosition: number
+  readonly committedIndex: number
+  /** The last holder closed in order; false too for a new store and for one of Apache's. */
+  readonly cleanShutdown: boolean
+  /** What an operator may want to read, a line each. */
+  readonly report: readonly string[]
+  /** A cut tail behind which bytes of a log were found; nothing of it had been acknowledged. */
+  readonly damage: readonly Damage[]
+}
+
+/** How far behind a broken entry index units are looked for: more than one group can hold. */
+const PROOF_UNITS = 262_144
+
+/**
+ * Opens the store of `config` for this process alone, making it if there is none.
+ * @throws LedgerError BAD_REQUEST when another process has it, BAD_CONFIG, CORRUPT when acknowledged data is unreadable,
+ * DISK_FAILED, DISK_FULL
+ */
+export function openStore(
+  config: StoreConfig,
+  disk: Disk = new NodeDisk(),
+): { store: LogStore; recovered: Recovered } {
+  const layout = storeLayout(config)
+  disk.makeDirectory(layout.directory)
+  const lock = disk.lock(layout.lockPath)
+  try {
+    return new Recovery(disk, layout, lock).run()
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** What a scan of the log, from the mark or from its start, came to. */
+interface FoundLog {
+  readonly firstPosition: number
+  readonly firstIndex: number
+  readonly scannedFrom: number
+  readonly result: ScanResult
+}
+
+class Recovery {
+  readonly #disk: Disk
+  readonly #layout: StoreLayout
+  readonly #lock: StoreLock
+  readonly #data: SegmentFiles
+  readonly #index: SegmentFiles
+  readonly #table: IndexTable
+  readonly #scan: EntryScan
+  readonly #hardState: HardStateFile
+  readonly #markFile: MarkFile
+  readonly #report: string[] = []
+  readonly #damage: Damage[] = []
+
+  constructor(disk: Disk, layout: StoreLayout, lock: StoreLock) {
+    this.#disk = disk
+    this.#layout = layout
+    this.#lock = lock
+    this.#data = new SegmentFiles(disk, layout.dataDirectory, layout.segmentBytes)
+    this.#index = new SegmentFiles(disk, layout.indexDirectory, layout.indexSegmentBytes)
+    this.#table = new IndexTable(this.#index)
+    this.#scan = new EntryScan(this.#data)
+    this.#hardState = new HardStateFile(disk, layout)
+    this.#markFile = new MarkFile(disk, layout)
+  }
+
+  run(): { store: LogStore; recovered: Recovered } {
+    const { state, mark } = this.#markFile.read()
+    const ours = state !== SlotFileState.ABSENT
+    if (ours && !this.#disk.exists(this.#layout.hardStatePath)) {
+      throw refuseLost(this.#layout.hardStatePath, 'term and vote')
+    }
+    this.#report.push(...this.#hardState.open())
+    this.#report.push(...this.#data.load(), ...this.#index.load())
+    if (state === SlotFileState.LOST) {
+      this.#report.push(`${this.#layout.markPath} is unreadable: checking the whole log`)
+    }
+    if (mark?.state === MarkState.TRUNCATING) this.#finishCut(mark.end)
+    const found = this.#findLog(mark)
+    const end = found.result.end
+    const clean = mark?.state === MarkState.CLEAN && found.result.entries === 0
+    const untouched = clean && found.result.stop === 'unused' && end.position === mark.end.position
+    if (!untouched) this.#settleTail(found, ours)
+    const spans = this.#spans(found)
+    const committed = this.#committed(mark, end, found)
+    this.#writeMark(state, end, committed)
+    const store = new LogStore({
+      disk: this.#disk,
+      layout: this.#layout,
+      lock: this.#lock,
+      data: this.#data,
+      index: this.#index,
+      hardState: this.#hardState,
+      mark: this.#markFile,
+      firstPosition: found.firstPosition,
+      firstIndex: found.firstIndex,
+      end,
+      zeroedTo: untouched ? mark.zeroedTo : end.position,
+      committedPosition: committed.position,
+      committedIndex: committed.index,
+    })
+    return { store, recovered: this.#recovered(found, spans, committed, untouched) }
+  }
+
+  #recovered(
+    found: FoundLog,
+    spans: TermSpan[],
+    committed: { position: number; index: number },
+    cleanShutdown: boolean,
+  ): Recovered {
+    const end = found.result.end
+    return {
+      tail: {
+        firstPosition: found.firstPosition,
+        firstIndex: found.firstIndex,
+        endPosition: end.position,
+        lastIndex: end.index,
+        lastTerm: end.term,
+        spans,
+      },
+      lastChainCrc: end.chainCrc,
+      hardState: this.#hardState.current,
+      committedPosition: committed.position,
+      committedIndex: committed.index,
+      cleanShutdown,
+      report: this.#report,
+      damage: this.#damage,
+    }
+  }
+
+  /** A crash interrupted a cut that nobody was told about yet: what lies behind is void. */
+  #finishCut(end: LogEnd): void {
+    this.#data.cut(end.position)
+    this.#index.cut((end.index + 1) * INDEX_UNIT_BYTES)
+    this.#report.push(`finished an interrupted cut of the log at ${end.position}`)
+  }
+
+  #findLog(mark: ResumeMark | undefined): FoundLog {
+    if (this.#data.fileCount === 0) {
+      if (mark !== undefined && mark.end.index >= 0) {
+        throw this.#corrupt(mark.end.position, mark.end.index, 'all data segments are missing')
+      }
+      this.#data.ensure(0)
+    }
+    if (mark !== undefined) {
+      const resumed = this.#resume(mark.end)
+      if (resumed !== undefined) return resumed
+      this.#report.push(`the log does not fit its mark at ${mark.end.position}: checking all of it`)
+    }
+    const found = this.#scanAll()
+    const end = found.result.end
+    if (mark !== undefined && end.position < mark.end.position) {
+      throw this.#corrupt(found.result.stopPosition, end.index + 1, found.result.stop)
+    }
+    return found
+  }
+
+  /** Scans behind the mark; undefined when the mark does not fit the files and everything must be looked at. */
+  #resume(marked: LogEnd): FoundLog | undefined {
+    const first = this.#scan.firstEntry(this.#data.firstPosition)
+    const firstIndex = first?.index ?? marked.index + 1
+    const firstPosition = first?.position ?? this.#data.firstPosition
+    const empty = marked.term < 0
+    const fits = empty ? marked.position === firstPosition : this.#isEntryAtMark(marked)
+    if (!fits || !this.#indexReaches(firstIndex)) return undefined
+    if (!empty && first === undefined) return undefined
+    const result = this.#scanAndIndex({ ...marked, index: marked.index + 1 })
+    return { firstPosition, firstIndex, scannedFrom: marked.position, result }
+  }
+
+  #isEntryAtMark(marked: LogEnd): boolean {
+    if (!this.#table.read(marked.index)) return false
+    const entry = this.#scan.single(this.#table.unit.position)
+    return (
+      entry !== undefined &&
+      entry.position === marked.position &&
+      entry.index === marked.index &&
+      entry.term === marked.term &&
+      entry.chainCrc === marked.chainCrc
+    )
+  }
+
+  #scanAll(): FoundLog {
+    const start = this.#data.firstPosition
+    const first = this.#scan.firstEntry(start)
+    const firstPosition = first?.position ?? start
+    // A broken first entry of a log that lost its beginning to retention: its index unit still knows its index.
+    const firstIndex = first?.index ?? Math.max(0, this.#table.indexAt(start, 0))
+    if (!this.#indexReaches(firstIndex)) this.#index.removeAll()
+    const result = this.#scanAndIndex({
+      position: firstPosition,
+      index: firstIndex,
+      term: -1,
+      chainCrc: firstPosition === 0 ? 0 : undefined,
+    })
+    return { firstPosition, firstIndex, scannedFrom: firstPosition, result }
+  }
+
+  /** Whether the index files, if there are any, begin at or below `firstIndex` and end behind it. */
+  #indexReaches(firstIndex: number): boolean {
+    const position = firstIndex * INDEX_UNIT_BYTES
+    if (this.#index.fileCount === 0) return true
+    return position >= this.#index.firstPosition && position <= this.#index.endPosition
+  }
+
+  /** Scans, and writes the index units of what it meets, whatever stood there. */
+  #scanAndIndex(start: ScanStart): ScanResult {
+    const writer = new IndexWriter(this.#index)
+    const result = this.#scan.run(start, (position, sizeBytes, index, term) => {
+      writer.add(position, sizeBytes, index, term)
+    })
+    writer.flush()
+    return result
+  }
+
+  /** Judges what stands behind the end, cuts it off, and makes durable what is kept. */
+  #settleTail(found: FoundLog, ours: boolean): void {
+    const { end, entries, stop, stopPosition } = found.result
+    const next = end.index + 1
+    const proven = this.#table.namesAnyFrom(next, end.position, PROOF_UNITS)
+    if (proven && ours) throw this.#corrupt(stopPosition, next, stop)
+    if (stop !== 'unused') {
+      this.#damage.push({ position: stopPosition, index: next, reason: stop })
+      this.#report.push(
+        `cut the log at ${end.position}: entry ${next} was never acknowledged and is not whole (${stop})`,
+      )
+    }
+    if (entries > 0) {
+      this.#report.push(
+        `checked ${entries} entries from position ${found.scannedFrom} to ${end.position}`,
+      )
+    }
+    this.#data.syncFrom(found.scannedFrom)
+    this.#index.cut(next * INDEX_UNIT_BYTES)
+    this.#index.sync()
+    this.#data.cut(end.position)
+  }
+
+  /** The runs of equal terms, by binary search over the index units; rebuilds the index if a unit does not answer. */
+  #spans(found: FoundLog): TermSpan[] {
+    const { firstIndex, firstPosition, result } = found
+    const spans = this.#trySpans(firstIndex, firstPosition, result.end)
+    if (spans !== undefined) return spans
+    this.#report.push('the index files do not fit the log: rebuilding them')
+    const again = this.#scanAll()
+    if (again.result.end.position < result.end.position) {
+      throw this.#corrupt(again.result.stopPosition, again.result.end.index + 1, again.result.stop)
+    }
+    this.#index.sync()
+    const rebuilt = this.#trySpans(again.firstIndex, again.firstPosition, again.result.end)
+    if (rebuilt === undefined) {
+      throw this.#corrupt(firstPosition, firstIndex, 'the index just built is unreadable')
+    }
+    return rebuilt
+  }
+
+  #trySpans(firstIndex: number, firstPosition: number, end: LogEnd): TermSpan[] | undefined {
+    const spans: TermSpan[] = []
+    let last = end.index
+    while (last >= firstIndex) {
+      if (!this.#table.read(last)) return undefined
+      const term = this.#table.unit.term
+      const first = this.#table.firstOfTerm(term, firstIndex, last)
+      if (first < 0) return undefined
+      let startPosition = firstPosition
+      if (first > firstIndex) {
+        if (!this.#table.read(first - 1)) return undefined
+        startPosition = this.#table.unit.position + this.#table.unit.sizeBytes
+      }
+      spans.push({ term, firstPosition: startPosition, firstIndex: first })
+      last = first - 1
+    }
+    return spans.reverse()
+  }
+
+  /** What was committed for certain: our mark's word, else Apache's checkpoint; cut down to what is there. */
+  #committed(
+    mark: ResumeMark | undefined,
+    end: LogEnd,
+    found: FoundLog,
+  ): { position: number; index: number } {
+    if (mark !== undefined) {
+      if (mark.committedPosition > end.position) return { position: end.position, index: end.index }
+      return { position: mark.committedPosition, index: mark.committedIndex }
+    }
+    const values = readPropertyFile(this.#disk, this.#layout.checkpointPath)
+    const index = Math.min(wholeNumber(values?.get('committedIndex')) ?? -1, end.index)
+    if (index >= found.firstIndex && this.#table.read(index)) {
+      return { position: this.#table.unit.position + this.#table.unit.sizeBytes, index }
+    }
+    return { position: found.firstPosition, index: found.firstIndex - 1 }
+  }
+
+  /** From here on nothing may claim an orderly end. */
+  #writeMark(
+    state: SlotFileState,
+    end: LogEnd,
+    committed: { position: number; index: number },
+  ): void {
+    const mark = {
+      state: MarkState.RUNNING,
+      end,
+      committedPosition: committed.position,
+      committedIndex: committed.index,
+      zeroedTo: end.position,
+    }
+    if (state === SlotFileState.VALID) this.#markFile.replace(mark)
+    else this.#markFile.create(mark)
+  }
+
+  #corrupt(position: number, index: number, reason: string): LedgerError {
+    return new LedgerError(
+      'CORRUPT',
+      `${this.#data.pathOf(position)}: entry ${index} at position ${position} was acknowledged as durable and is ` +
+        `not readable (${reason}). Dropping it could lose committed data, so this node does not start. ` +
+        `Nothing was changed. If a majority of the group is healthy, move ${this.#layout.directory} away and start ` +
+        'this node empty: it gets the log from the others.',
+    )
+  }
+}
