@@ -47,6 +47,8 @@ export class LogArena {
   #appendedSeen: number
   #oldestSeen: number
   #durableSeen: number
+  /** Below this, sockets may hold bytes of a suffix that was cut off. */
+  #cutBelow = 0
 
   /** `sizeBytes`: multiple of a page and at least four entries; `maxEntryBytes`: header and body of the longest entry. */
   static allocate(options: { sizeBytes: number; maxEntryBytes: number }): LogArenaShared {
@@ -158,6 +160,7 @@ export class LogArena {
       'claims follow one another without a gap',
     )
     const end = position + sizeBytes
+    if (position < this.#cutBelow && this.pinned < end) return -1
     const overwrittenTo = end - this.sizeBytes
     if (overwrittenTo > this.#oldestSeen && !this.#raiseOldest(overwrittenTo)) return -1
     const lap = Math.floor(end / this.sizeBytes)
@@ -174,6 +177,7 @@ export class LogArena {
    */
   truncate(position: number): void {
     assert(position <= this.#end, 'truncation does not lengthen the log')
+    this.#cutBelow = Math.max(this.#cutBelow, this.#end)
     this.#durableSeen = Math.min(this.#durableSeen, position)
     if (position < this.#oldestSeen) {
       this.#restartAt(position)
