@@ -24,7 +24,7 @@ export interface BrokerCommands {
   onRemoveTopic(topic: string): void
   onQueueOffset(queueSlot: number, nextOffset: number): void
   onServing(term: number): void
-  onClose(connectionId: number): void
+  onCloseRequest(connectionId: number): void
 }
 
 /** Kept free for completions and role changes, which may not be refused. */
@@ -121,6 +121,11 @@ export class CoreLink {
     if (this.#out.publish() || always) this.#brokerBell.ring()
   }
 
+  /** Once after a drain that made room which the broker thread waits for. */
+  brokerStarved(): boolean {
+    return this.#in.takeStarved()
+  }
+
   drain(commands: BrokerCommands): number {
     return this.#in.drain((type, offset, sizeBytes) =>
       this.#onFrame(type, offset, sizeBytes, commands),
@@ -158,7 +163,7 @@ export class CoreLink {
         commands.onServing(view.getFloat64(offset, true))
         return
       case BrokerFrame.CLOSE:
-        commands.onClose(view.getInt32(offset, true))
+        commands.onCloseRequest(view.getInt32(offset, true))
         return
       default:
         assert(false, `unknown frame type ${type} from the broker thread`)

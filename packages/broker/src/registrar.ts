@@ -4,8 +4,8 @@
  * Invariants: the state version is the Raft term, so a deposed leader never takes broker id 0 back; a name server that does
  * not answer never delays another one.
  */
-import { RemotingClient } from '@ringledger/network'
-import { type CommandInit, RequestCode, stringifyJson } from '@ringledger/protocol'
+import { RemotingClient, type RequestInit } from '@ringledger/network'
+import { RequestCode, stringifyJson } from '@ringledger/protocol'
 
 /** What is registered; replaced as a whole. */
 export interface Registration {
@@ -38,6 +38,7 @@ class NameServerLink {
   readonly #options: RegistrarOptions
   #client: RemotingClient | undefined
   #wanted: Registration | undefined
+  #last: Registration | undefined
   #running = false
   #closed = false
   #reachable: boolean | undefined
@@ -49,7 +50,9 @@ class NameServerLink {
   }
 
   register(registration: Registration): void {
+    if (this.#closed) return
     this.#wanted = registration
+    this.#last = registration
     void this.#run()
   }
 
@@ -60,9 +63,9 @@ class NameServerLink {
     if (this.#client === undefined) return
     const ext = { brokerName, brokerAddr: brokerAddress, clusterName, brokerId: String(brokerId) }
     await this.#client
-      .request({ code: RequestCode.UNREGISTER_BROKER, opaque: 0, ext }, REQUEST_TIMEOUT_MS)
+      .request({ code: RequestCode.UNREGISTER_BROKER, ext }, REQUEST_TIMEOUT_MS)
       .catch(() => undefined)
-    this.#client?.close()
+    await this.#client?.close()
   }
 
   async #run(): Promise<void> {
@@ -98,10 +101,14 @@ class NameServerLink {
   }
 
   async #connect(): Promise<RemotingClient> {
-    const client = await RemotingClient.connect(this.#address, REQUEST_TIMEOUT_MS)
-    client.onClose(() => {
-      if (this.#client === client) this.#client = undefined
-    })
+    const client = new RemotingClient({ connectTimeoutMs: REQUEST_TIMEOUT_MS })
+    await client.connect(this.#address)
+    client.onClose = () => {
+      if (this.#client !== client) return
+      this.#client = undefined
+      // A name server that came back knows nothing of us.
+      if (this.#last !== undefined) this.register(this.#last)
+    }
     return client
   }
 
@@ -144,7 +151,7 @@ export class Registrar {
   }
 }
 
-function registerCommand(registration: Registration, options: RegistrarOptions): CommandInit {
+function registerCommand(registration: Registration, options: RegistrarOptions): RequestInit {
   const { stateVersion, counter, timestampMs } = registration
   const dataVersion = { counter, stateVersion, timestamp: timestampMs }
   const body = stringifyJson({
@@ -159,7 +166,6 @@ function registerCommand(registration: Registration, options: RegistrarOptions):
   })
   return {
     code: RequestCode.REGISTER_BROKER,
-    opaque: 0,
     ext: {
       brokerName: options.brokerName,
       brokerAddr: options.brokerAddress,

@@ -35,7 +35,7 @@ const REMARKS: ReadonlyMap<number, Buffer> = new Map([
   ],
   [
     ResponseCode.SERVICE_NOT_AVAILABLE,
-    Buffer.from('service not available now: this node does not lead its group'),
+    Buffer.from('service not available now: the disk of the broker is full'),
   ],
 ])
 const NO_REMARK = Buffer.alloc(0)

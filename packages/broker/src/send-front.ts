@@ -73,6 +73,7 @@ export class SendFront {
   readonly #withUniqueKey: Buffer
   readonly #uniqueKeyAt: number
   #serving = false
+  #diskFull = false
   #nowMs = 0
 
   constructor(options: SendFrontOptions) {
@@ -95,6 +96,14 @@ export class SendFront {
   /** Whether sends may be ordered here: leader, and the queue offsets are known. */
   setServing(serving: boolean): void {
     this.#serving = serving
+  }
+
+  get diskFull(): boolean {
+    return this.#diskFull
+  }
+
+  setDiskFull(full: boolean): void {
+    this.#diskFull = full
   }
 
   /** Once per loop turn: the store time of the turn's messages. Never goes back. */
@@ -202,6 +211,10 @@ export class SendFront {
     const header = this.#header
     const parts = this.#parts
     const oneWay = (header.flag & ONE_WAY_FLAG) !== 0
+    if (this.#diskFull) {
+      if (!oneWay) answers.refuse(connection, header.opaque, ResponseCode.SERVICE_NOT_AVAILABLE)
+      return
+    }
     if (parts.propertiesEnd + parts.brokerProperties.length >= MAX_PROPERTIES_BYTES) {
       if (!oneWay) answers.refuse(connection, header.opaque, ResponseCode.MESSAGE_ILLEGAL)
       return

@@ -6,8 +6,9 @@
  */
 import { assert } from '@ringledger/base'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { BoundaryLog, type CommittedBoundary } from './boundary-log.ts'
 import { type Append, type Effects, type PeerMessage, type Raft, Role } from './core/index.ts'
-import { EntryWriter, type LogEnd } from './entry-writer.ts'
+import { ClaimRefusal, EntryWriter, type LogEnd } from './entry-writer.ts'
 import { checkPayload } from './payload-check.ts'
 import type { CatchUpReader, LogStorage, PeerTransport } from './ports.ts'
 import { Replicator } from './replicator.ts'
@@ -28,6 +29,8 @@ export interface ReplicaOptions {
   raft: Raft
   arena: LogArena
   end: LogEnd
+  /** Known to be committed at the start. */
+  committedPosition: number
   segmentBytes: number
   storage: LogStorage
   peers: PeerTransport<PeerMessage>
@@ -51,7 +54,8 @@ export class Replica {
   #leading = false
   #term = 0
   #publishedEnd: number
-  #committed = 0
+  #committed: number
+  readonly #boundaries = new BoundaryLog()
   #truncationId = 0
   #truncating = false
   #halted = false
@@ -62,6 +66,7 @@ export class Replica {
     this.arena = options.arena
     this.#writer = new EntryWriter(options.arena, options.segmentBytes, options.end)
     this.#publishedEnd = options.end.endPosition
+    this.#committed = options.committedPosition
     this.#replicator = new Replicator(options)
   }
 
@@ -81,6 +86,19 @@ export class Replica {
     return this.#committed
   }
 
+  /** A committed entry's end with its index, at or a little below the commit position. */
+  get committedBoundary(): CommittedBoundary {
+    return this.#boundaries.committed
+  }
+
+  get bytes(): Buffer {
+    return this.arena.bytes
+  }
+
+  get view(): DataView {
+    return this.arena.view
+  }
+
   get claimedPosition(): number {
     return this.#writer.claimedPosition
   }
@@ -88,16 +106,25 @@ export class Replica {
   /** Leader: room for an entry. Body offset in the arena, or a `ClaimRefusal`. */
   claim(bodyBytes: number): number {
     assert(this.#leading, 'only a leader orders entries')
+    if (!this.raft.acceptsAppends) return ClaimRefusal.BUSY
     const uncommitted = this.#writer.endPosition - this.#committed
-    if (uncommitted + bodyBytes > this.#options.maxUncommittedBytes) return -1
+    if (uncommitted + bodyBytes > this.#options.maxUncommittedBytes) return ClaimRefusal.BUSY
     const offset = this.#writer.claim(bodyBytes)
-    if (offset === -1) this.#replicator.releaseSlowPeers(this.#writer.endPosition, bodyBytes)
+    if (offset === ClaimRefusal.BUSY)
+      this.#replicator.releaseSlowPeers(this.#writer.endPosition, bodyBytes)
     return offset
   }
 
   /** Leader: the claimed entry is complete. */
   seal(): void {
     this.#writer.seal(this.#term)
+  }
+
+  /** Hands leadership to `target` once it has everything; refused claims are busy meanwhile. */
+  transfer(target: string): void {
+    if (this.#halted) return
+    this.raft.step({ type: 'transfer', target })
+    this.#act()
   }
 
   tick(): void {
@@ -145,6 +172,7 @@ export class Replica {
     if (this.#halted || id !== this.#truncationId) return
     this.#truncating = false
     this.#writer.cut(end)
+    this.#boundaries.cut(end.endPosition)
     this.#publishedEnd = end.endPosition
     this.raft.step({ type: 'truncated' })
     this.#act()
@@ -170,6 +198,7 @@ export class Replica {
     this.#publishedEnd = end
     this.arena.appended = end
     this.#options.storage.write(end)
+    this.#boundaries.add(end, this.#writer.lastIndex)
     if (this.#leading) {
       this.raft.step({ type: 'appended', endPosition: end, lastIndex: this.#writer.lastIndex })
     }
@@ -252,6 +281,7 @@ export class Replica {
     if (effects.commitPosition !== undefined) {
       this.#committed = effects.commitPosition
       this.arena.committed = effects.commitPosition
+      this.#boundaries.commit(effects.commitPosition)
       hooks.onCommit(effects.commitPosition)
     }
     this.#replicator.dirty ||= effects.replicate

@@ -17,6 +17,8 @@ export interface Trouble {
   readonly crash: number
   readonly disconnect: number
   readonly transfer: number
+  /** A sync that takes its time. */
+  readonly slowDisk: number
   /** A stopped process (SIGSTOP): keeps its state and its sockets, and does nothing for a while. */
   readonly stall: number
 }
@@ -29,6 +31,7 @@ export const CALM: Trouble = {
   crash: 0,
   disconnect: 0,
   transfer: 0,
+  slowDisk: 0,
   stall: 0,
 }
 
@@ -122,7 +125,7 @@ export class FakeCluster {
   }
 
   #sync(node: FakeDriver): void {
-    if (!this.#runs(node)) return
+    if (!this.#runs(node) || this.random() < this.trouble.slowDisk) return
     for (let times = randomBetween(this.random, 1, 4); times > 0 && node.sync(); times--);
   }
 

@@ -11,6 +11,7 @@ const WEATHERS: Record<string, Trouble> = {
   'lossy network': { ...CALM, loss: 0.1, duplicate: 0.1, reorder: 0.3 },
   partitions: { ...CALM, loss: 0.02, reorder: 0.05, partition: 0.004, transfer: 0.002 },
   crashes: { ...CALM, crash: 0.01, reorder: 0.05, disconnect: 0.003 },
+  'slow disks and power cuts': { ...CALM, crash: 0.006, slowDisk: 0.8, partition: 0.002 },
   everything: {
     loss: 0.05,
     duplicate: 0.05,
@@ -19,6 +20,7 @@ const WEATHERS: Record<string, Trouble> = {
     crash: 0.005,
     disconnect: 0.003,
     transfer: 0.003,
+    slowDisk: 0.3,
     stall: 0.002,
   },
 }

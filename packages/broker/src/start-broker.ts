@@ -1,0 +1,300 @@
+/**
+ * Starts a broker process from its main thread: memory, then IO, then the broker thread, then the core thread, which opens
+ * the ports. Supervises them: when one ends unexpectedly the process cannot keep its promises and says so.
+ * Invariant: the main thread does nothing per message; it registers the node and follows roles.
+ */
+import { Worker } from 'node:worker_threads'
+import { LedgerError } from '@ringledger/base'
+import { startIoWorker } from '@ringledger/io'
+import { Doorbell } from 'sharedarraybuffer-ringbuffer'
+import type { NodeSettings } from './node-settings.ts'
+import { Registrar, type Registration } from './registrar.ts'
+import { storeConfigOf } from './store-config.ts'
+import {
+  allocateShared,
+  type BrokerNote,
+  type BrokerWorkerData,
+  type CoreNote,
+  type CoreOrder,
+  type CoreWorkerData,
+} from './wiring.ts'
+
+export type BrokerLog = (level: 'info' | 'warn' | 'error', line: string) => void
+
+export interface BrokerStatus {
+  role: string
+  term: number
+  leaderId: string
+  /** Leader, and ready for writes. */
+  serving: boolean
+  listenPort: number
+  peerPort: number
+  /** Share of the main thread's time that was work, since the last call; see `perf_hooks`. */
+  mainUtilization: number
+}
+
+export interface RunningBroker {
+  /** Hands leadership over, closes the ports, brings everything to disk. */
+  close(): Promise<void>
+  /** Resolves when this node knows a leader of its group that takes writes (itself or another). */
+  readonly whenServing: Promise<void>
+  /** Rejects when a thread failed: the process must end. */
+  readonly whenFailed: Promise<never>
+  status(): BrokerStatus
+}
+
+/** Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG. */
+export async function startBroker(settings: NodeSettings, log: BrokerLog): Promise<RunningBroker> {
+  const broker = new BrokerProcess(settings, log)
+  await broker.start()
+  return broker
+}
+
+class BrokerProcess implements RunningBroker {
+  readonly whenServing: Promise<void>
+  readonly whenFailed: Promise<never>
+  readonly #settings: NodeSettings
+  readonly #log: BrokerLog
+  readonly #registrar: Registrar
+  readonly #workers: Worker[] = []
+  #core: Worker | undefined
+  #broker: Worker | undefined
+  #io: Worker | undefined
+  #onServing: () => void = () => {}
+  #onFailed: (error: Error) => void = () => {}
+  #onTransferred: (() => void) | undefined
+  #brokerBell: Doorbell | undefined
+  #closing = false
+  #role = 'follower'
+  #term = 0
+  #leaderId = ''
+  #servingTerm = -1
+  #ports = { listen: 0, peer: 0 }
+  #topics: { counter: number; timestampMs: number; topics: Record<string, unknown> } | undefined
+  #utilization: ReturnType<typeof performance.eventLoopUtilization> =
+    performance.eventLoopUtilization()
+
+  constructor(settings: NodeSettings, log: BrokerLog) {
+    this.#settings = settings
+    this.#log = log
+    this.whenServing = new Promise((resolve) => {
+      this.#onServing = resolve
+    })
+    this.whenFailed = new Promise((_resolve, reject) => {
+      this.#onFailed = reject
+    })
+    this.whenFailed.catch(() => {})
+    this.#registrar = new Registrar({
+      nameServers: settings.nameServers,
+      clusterName: settings.brokerClusterName,
+      brokerName: settings.brokerName,
+      brokerAddress: `${settings.brokerIP1}:${settings.listenPort}`,
+      haServerAddress: `${settings.brokerIP1}:${settings.listenPort + 1}`,
+      periodMs: settings.registerNameServerPeriodMs,
+      log,
+    })
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#startThreads()
+    } catch (error) {
+      this.#closing = true
+      await this.#registrar.close()
+      await Promise.all(this.#workers.map((worker) => worker.terminate()))
+      throw error
+    }
+  }
+
+  async #startThreads(): Promise<void> {
+    const settings = this.#settings
+    const shared = allocateShared(settings)
+    this.#brokerBell = new Doorbell(shared.brokerBell)
+    const { worker: io, recovered } = await startIoWorker({
+      config: storeConfigOf(settings),
+      arena: shared.arena,
+      port: shared.ioPort,
+      coreDoorbell: shared.coreBell,
+    })
+    this.#io = io
+    this.#supervise(io, 'io')
+    for (const line of recovered.report) this.#log('info', line)
+    const brokerData: BrokerWorkerData = {
+      settings,
+      shared,
+      logFirstPosition: recovered.tail.firstPosition,
+      logEndPosition: recovered.tail.endPosition,
+    }
+    this.#broker = await this.#startWorker('broker', './broker.worker.ts', brokerData, 'ready')
+    const coreData: CoreWorkerData = { settings, shared, recovered }
+    this.#core = await this.#startWorker('core', './core.worker.ts', coreData, 'listening')
+  }
+
+  /** Resolves when the thread has said `until`, rejects when it ended before. */
+  #startWorker(
+    name: string,
+    file: string,
+    data: BrokerWorkerData | CoreWorkerData,
+    until: string,
+  ): Promise<Worker> {
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL(file, import.meta.url), { name, workerData: data })
+      this.#workers.push(worker)
+      worker.on('message', (note: CoreNote | BrokerNote) => {
+        this.#onNote(note)
+        if (note.kind !== until) return
+        this.#supervise(worker, name)
+        resolve(worker)
+      })
+      worker.once('error', (error) => reject(asLedgerError(error)))
+      worker.once('exit', () => reject(new LedgerError('CLOSED', `the ${name} thread ended`)))
+    })
+  }
+
+  #supervise(worker: Worker, name: string): void {
+    if (!this.#workers.includes(worker)) this.#workers.push(worker)
+    worker.once('error', (error) => {
+      this.#fail(`the ${name} thread failed: ${asLedgerError(error).message}`)
+    })
+    worker.once('exit', () => this.#fail(`the ${name} thread ended`))
+  }
+
+  #fail(reason: string): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#log('error', `${reason}; this process stops`)
+    this.#onFailed(new LedgerError('CLOSED', reason))
+  }
+
+  #onNote(note: CoreNote | BrokerNote): void {
+    switch (note.kind) {
+      case 'log':
+        this.#log(note.level, note.line)
+        break
+      case 'listening':
+        this.#ports = { listen: note.port, peer: note.peerPort }
+        break
+      case 'role':
+        this.#onRole(note.role, note.term, note.leaderId, note.reason)
+        break
+      case 'serving':
+        this.#servingTerm = note.term
+        this.#log('info', `leads term ${note.term} and takes writes`)
+        this.#onServing()
+        this.#register()
+        break
+      case 'topics':
+        this.#topics = note
+        this.#register()
+        break
+      case 'halted':
+        this.#fail(`the node left its group: ${note.reason}`)
+        break
+      case 'transferred':
+        this.#log('info', `leadership transfer: ${note.reason}`)
+        this.#onTransferred?.()
+        break
+      case 'ready':
+      case 'closed':
+        break
+    }
+  }
+
+  #onRole(role: string, term: number, leaderId: string, reason: string): void {
+    const changed = role !== this.#role || term !== this.#term || leaderId !== this.#leaderId
+    this.#role = role
+    this.#term = term
+    this.#leaderId = leaderId
+    if (!changed) return
+    if (role === 'leader' || role === 'follower') {
+      const leader = leaderId === '' ? 'no leader known' : `leader ${leaderId}`
+      this.#log('info', `${role} in term ${term}, ${leader} (${reason})`)
+    }
+    if (role === 'follower' && leaderId !== '') {
+      this.#onServing()
+      this.#register()
+    }
+  }
+
+  /** Leaders register when they serve, followers when they know their leader (as Apache: after the first role event). */
+  #register(): void {
+    const topics = this.#topics
+    if (topics === undefined || this.#closing) return
+    const leads = this.#role === 'leader'
+    if (leads && this.#servingTerm !== this.#term) return
+    if (!leads && this.#leaderId === '') return
+    const registration: Registration = {
+      brokerId: leads ? 0 : this.#ownNumber + 1,
+      stateVersion: this.#term,
+      counter: topics.counter,
+      timestampMs: topics.timestampMs,
+      topics: topics.topics,
+    }
+    this.#registrar.register(registration)
+  }
+
+  get #ownNumber(): number {
+    return Number(this.#settings.dLegerSelfId.slice(1))
+  }
+
+  status(): BrokerStatus {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, this.#utilization)
+    this.#utilization = now
+    return {
+      role: this.#role,
+      term: this.#term,
+      leaderId: this.#leaderId,
+      serving: this.#role === 'leader' && this.#servingTerm === this.#term,
+      listenPort: this.#ports.listen,
+      peerPort: this.#ports.peer,
+      mainUtilization: utilization,
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return
+    await this.#handOver()
+    this.#closing = true
+    await this.#registrar.close()
+    const io = this.#io
+    const ioEnded = new Promise<void>((resolve) => {
+      if (io === undefined) resolve()
+      else io.once('exit', () => resolve())
+    })
+    // The core thread closes the ports and tells the IO thread to close the store behind the last write.
+    await this.#closeWorker(this.#core)
+    await this.#closeWorker(this.#broker)
+    await ioEnded
+  }
+
+  /** A leader gives its office away before it goes, so that clients wait milliseconds and not an election. */
+  async #handOver(): Promise<void> {
+    if (this.#role !== 'leader' || this.#settings.peers.length === 1) return
+    await new Promise<void>((resolve) => {
+      this.#onTransferred = resolve
+      this.#order(this.#core, { kind: 'transfer' })
+    })
+  }
+
+  #order(worker: Worker | undefined, order: CoreOrder): void {
+    worker?.postMessage(order)
+  }
+
+  #closeWorker(worker: Worker | undefined): Promise<void> {
+    if (worker === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      worker.once('exit', () => resolve())
+      this.#order(worker, { kind: 'close' })
+      // The broker thread sleeps without an event loop.
+      this.#brokerBell?.ring()
+    })
+  }
+}
+
+/** An error loses its class on the way between threads; its fields stay. */
+function asLedgerError(error: unknown): Error {
+  const { code, message } = error as { code?: unknown; message: string }
+  if (error instanceof LedgerError || typeof code !== 'string') return error as Error
+  return new LedgerError(code as LedgerError['code'], message, { cause: error })
+}
