@@ -1,6 +1,7 @@
 /**
  * 64-bit integers as JS numbers, and byte ranges. Invariant: everything we write is a safe integer
- * (below 2^53); what we read from outside may round above that and then fails the caller's comparison.
+ * (below 2^53); what we read from outside may round above that and then fails the caller's
+ * comparison.
  */
 
 const TWO_TO_32 = 0x1_0000_0000
@@ -33,7 +34,9 @@ export function writeInt64(bytes: Buffer, offset: number, value: number): void {
   bytes.writeInt32BE(value | 0, offset + 4)
 }
 
-/** Copies a few bytes without the fixed cost of a native call; for constants and names, not bodies. */
+/**
+ * Copies a few bytes without the fixed cost of a native call; for constants and names, not bodies.
+ */
 export function copyShort(
   source: Uint8Array,
   start: number,

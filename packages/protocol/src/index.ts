@@ -1,4 +1,6 @@
-/** Bytes only: remoting frames, RocketMQ messages, DLedger entries, consume queue and index units. */
+/**
+ * Bytes only: remoting frames, RocketMQ messages, DLedger entries, consume queue and index units.
+ */
 export * from './bytes.ts'
 export * from './crc32.ts'
 export * from './digits.ts'

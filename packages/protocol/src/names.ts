@@ -1,6 +1,6 @@
 /**
- * Names of topics and groups: what is allowed, what is reserved, and how retry and dead-letter topics
- * are named (reference rocketmq-remoting.md §3.2, §5.1, §5.10).
+ * Names of topics and groups: what is allowed, what is reserved, and how retry and dead-letter
+ * topics are named (reference rocketmq-remoting.md §3.2, §5.1, §5.10).
  */
 
 export const RETRY_TOPIC_PREFIX = '%RETRY%'

@@ -1,7 +1,7 @@
 /**
  * A DLedger log entry: 48-byte header and body, and the blank that fills the end of a segment
- * (reference dledger.md §4.2, §4.3). Owns the two checksums of our groups: `bodyCrc` = CRC-32 of the
- * body; `chainCrc` = CRC-32, seeded with the previous entry's `chainCrc`, of the header without
+ * (reference dledger.md §4.2, §4.3). Owns the two checksums of our groups: `bodyCrc` = CRC-32 of
+ * the body; `chainCrc` = CRC-32, seeded with the previous entry's `chainCrc`, of the header without
  * itself, so that one equal `chainCrc` means an equal history.
  */
 import { LedgerError } from '@ringledger/base'
@@ -30,7 +30,9 @@ export interface EntryHeader {
   bodyBytes: number
 }
 
-/** Writes the 48 header bytes with both checksums 0; `sealEntry` fills them once the body is final. */
+/**
+ * Writes the 48 header bytes with both checksums 0; `sealEntry` fills them once the body is final.
+ */
 export function writeEntryHeader(view: DataView, offset: number, header: EntryHeader): void {
   view.setInt32(offset, MAGIC_NORMAL)
   view.setInt32(offset + SIZE_AT, ENTRY_HEADER_BYTES + header.bodyBytes)
@@ -103,8 +105,8 @@ export function sealEntry(
 
 /**
  * What `checkEntry` found. `legacy`: a sane entry whose checksums are both 0, as Apache writes it;
- * recovery accepts it only below the first checked entry. `blank`: a sane filler header.
- * `unused`: magic and size are 0, as in preallocated space. `short`: the bytes end inside the entry.
+ * recovery accepts it only below the first checked entry. `blank`: a sane filler header. `unused`:
+ * magic and size are 0, as in preallocated space. `short`: the bytes end inside the entry.
  */
 export type EntryCheck =
   | 'ok'
@@ -171,8 +173,8 @@ export function checkEntry(
 
 /**
  * Bytes of filler before an entry of `entryBytes` that would start at `positionInSegment`; 0 if it
- * fits. The rule keeps room for a blank's header behind every entry, so a segment always ends in one.
- * Throws `TOO_LARGE` when no segment can hold the entry.
+ * fits. The rule keeps room for a blank's header behind every entry, so a segment always ends in
+ * one. Throws `TOO_LARGE` when no segment can hold the entry.
  */
 export function blankNeeded(
   positionInSegment: number,

@@ -1,6 +1,6 @@
 /**
- * One 32-byte unit of DLedger's index files (reference dledger.md §4.4): int32 magic, int64 position,
- * int32 size, int64 index, int64 term. Unit k lies at byte k * 32 of the index stream.
+ * One 32-byte unit of DLedger's index files (reference dledger.md §4.4): int32 magic, int64
+ * position, int32 size, int64 index, int64 term. Unit k lies at byte k * 32 of the index stream.
  */
 import { getInt64, setInt64 } from '../bytes.ts'
 import { MAGIC_NORMAL } from './entry.ts'
@@ -31,7 +31,9 @@ export function writeIndexUnit(
   setInt64(view, offset + 24, term)
 }
 
-/** Reads a unit as it stands; the caller compares it with the entry (an unused unit has magic 0). */
+/**
+ * Reads a unit as it stands; the caller compares it with the entry (an unused unit has magic 0).
+ */
 export function readIndexUnit(view: DataView, offset: number): IndexUnit {
   return {
     magic: view.getInt32(offset),

@@ -1,6 +1,7 @@
 /**
  * Writes a stored message straight into its place in the log (layout: `layout.ts`). Owns the choice
- * of the format version and the body checksum. Nothing is allocated beside the view for the checksum.
+ * of the format version and the body checksum. Nothing is allocated beside the view for the
+ * checksum.
  */
 import { LedgerError } from '@ringledger/base'
 import { copyShort, setInt64, writeInt64 } from '../bytes.ts'

@@ -1,5 +1,6 @@
 /**
- * Host fields of a message: 4 (IPv4) or 16 (IPv6) address bytes, then the port as int32, big-endian.
+ * Host fields of a message: 4 (IPv4) or 16 (IPv6) address bytes, then the port as int32,
+ * big-endian.
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import { LedgerError } from '@ringledger/base'

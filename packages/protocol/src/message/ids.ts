@@ -1,6 +1,6 @@
 /**
- * Message ids (reference rocketmq-remoting.md §4.2): the offset id names broker and physical offset;
- * the unique id is made by the client, or by the broker when the client sent none.
+ * Message ids (reference rocketmq-remoting.md §4.2): the offset id names broker and physical
+ * offset; the unique id is made by the client, or by the broker when the client sent none.
  */
 import { randomBytes } from 'node:crypto'
 import { LedgerError } from '@ringledger/base'

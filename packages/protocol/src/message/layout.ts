@@ -1,6 +1,6 @@
 /**
- * Where the fields of a stored message lie (reference rocketmq-store.md §1.2). Owns every offset and
- * the rule which of them move with IPv6 hosts.
+ * Where the fields of a stored message lie (reference rocketmq-store.md §1.2). Owns every offset
+ * and the rule which of them move with IPv6 hosts.
  */
 import { MessageSysFlag } from './sys-flag.ts'
 

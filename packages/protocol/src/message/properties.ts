@@ -1,6 +1,7 @@
 /**
- * The properties of a message: `name 0x01 value 0x02 …` in UTF-8 (reference rocketmq-store.md §1.3).
- * The last 0x02 may be missing; a piece without name or value is skipped, as the real broker does.
+ * The properties of a message: `name 0x01 value 0x02 …` in UTF-8 (reference rocketmq-store.md
+ * §1.3). The last 0x02 may be missing; a piece without name or value is skipped, as the real broker
+ * does.
  */
 import { ByteRange } from '../bytes.ts'
 
@@ -90,7 +91,10 @@ export function parseProperties(text: string): Map<string, string> {
   return properties
 }
 
-/** Text of the properties, each ended by 0x02. Empty names or values are left out: no reader sees them. */
+/**
+ * Text of the properties, each ended by 0x02. Empty names or values are left out: no reader sees
+ * them.
+ */
 export function formatProperties(properties: ReadonlyMap<string, string>): string {
   let text = ''
   for (const [name, value] of properties) {
@@ -107,8 +111,8 @@ function nameMatches(bytes: Buffer, start: number, name: Uint8Array): boolean {
 }
 
 /**
- * Finds the value of the first property called `name` in `bytes[start..end)`; its range goes to `out`
- * (pass one to allocate nothing). Undefined when there is none or its value is empty.
+ * Finds the value of the first property called `name` in `bytes[start..end)`; its range goes to
+ * `out` (pass one to allocate nothing). Undefined when there is none or its value is empty.
  */
 export function findProperty(
   bytes: Buffer,

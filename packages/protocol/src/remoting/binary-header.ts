@@ -1,6 +1,6 @@
 /**
- * The binary remoting header (reference rocketmq-remoting.md §1.3). Read because Java clients may be
- * set to it; written only by tests: every peer takes JSON answers.
+ * The binary remoting header (reference rocketmq-remoting.md §1.3). Read because Java clients may
+ * be set to it; written only by tests: every peer takes JSON answers.
  */
 import { LedgerError } from '@ringledger/base'
 import { LANGUAGES, type Language, LanguageCode, OWN_VERSION } from './codes.ts'
@@ -56,8 +56,8 @@ function readExt(parts: PartReader): Record<string, string> {
 }
 
 /**
- * Decodes `bytes[start..end)`. The code is read as unsigned: codes above 32767 do not survive in this
- * form anyway. Throws `CORRUPT`.
+ * Decodes `bytes[start..end)`. The code is read as unsigned: codes above 32767 do not survive in
+ * this form anyway. Throws `CORRUPT`.
  */
 export function decodeBinaryHeader(
   bytes: Buffer,

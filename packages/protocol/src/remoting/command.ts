@@ -1,7 +1,7 @@
 /**
- * Remoting commands: decoding of JSON and binary headers, encoding, and the checks a handler makes on
- * the ext fields (reference rocketmq-remoting.md §1.2–1.4). Owns leniency on reading: ext values that
- * are not strings are coerced, unknown members ignored.
+ * Remoting commands: decoding of JSON and binary headers, encoding, and the checks a handler makes
+ * on the ext fields (reference rocketmq-remoting.md §1.2–1.4). Owns leniency on reading: ext values
+ * that are not strings are coerced, unknown members ignored.
  */
 import { assert, LedgerError } from '@ringledger/base'
 import { decodeBinaryHeader } from './binary-header.ts'

@@ -1,7 +1,7 @@
 /**
  * Typed reading of ext fields, as Java parses them: integers in decimal, a boolean is true only for
- * "true" in any case. A missing or ill-typed required field throws `BAD_REQUEST` with a text that goes
- * to the client.
+ * "true" in any case. A missing or ill-typed required field throws `BAD_REQUEST` with a text that
+ * goes to the client.
  */
 import { LedgerError } from '@ringledger/base'
 

@@ -1,7 +1,7 @@
 /**
- * Remoting frames: int32 length of what follows, one byte header type, 24-bit header length, header,
- * body (reference rocketmq-remoting.md §1.1). Owns the size limit and the check of both lengths; what
- * passed `nextFrame` has its header and body inside the frame.
+ * Remoting frames: int32 length of what follows, one byte header type, 24-bit header length,
+ * header, body (reference rocketmq-remoting.md §1.1). Owns the size limit and the check of both
+ * lengths; what passed `nextFrame` has its header and body inside the frame.
  */
 
 /** Limit of the length field, both ways. */
@@ -14,8 +14,9 @@ export const BAD_FRAME = -2
 export const SerializeType = { JSON: 0, ROCKETMQ: 1 } as const
 
 /**
- * Bytes of the frame that begins at `start` (length field included) when it is complete before `end`;
- * else `NEED_MORE`, or `BAD_FRAME` when it can never be valid and the connection must be closed.
+ * Bytes of the frame that begins at `start` (length field included) when it is complete before
+ * `end`; else `NEED_MORE`, or `BAD_FRAME` when it can never be valid and the connection must be
+ * closed.
  */
 export function nextFrame(view: DataView, start: number, end: number): number {
   if (end - start < 4) return NEED_MORE

@@ -81,8 +81,8 @@ export function tagsOfSubscription(subString: string): string[] {
 }
 
 /**
- * One subscription. `tagsSet` and `codeSet` are computed from the text: Go and ali-ons send them empty
- * or with their own hashes.
+ * One subscription. `tagsSet` and `codeSet` are computed from the text: Go and ali-ons send them
+ * empty or with their own hashes.
  */
 export function decodeSubscription(value: unknown): SubscriptionData {
   const object = asJsonObject(value, 'a subscription')

@@ -1,6 +1,6 @@
 /**
- * The reader behind `parseLenientJson`: recursive descent over fastjson's dialect. Owns the bound on
- * nesting, so that hostile input cannot exhaust the stack.
+ * The reader behind `parseLenientJson`: recursive descent over fastjson's dialect. Owns the bound
+ * on nesting, so that hostile input cannot exhaust the stack.
  */
 import { LedgerError } from '@ringledger/base'
 import { stringifyJson } from './json-writer.ts'

@@ -1,6 +1,7 @@
 /**
  * Compact JSON for bodies (reference rocketmq-remoting.md §1.8): bigints as plain integers, integer
- * keys quoted, maps keyed by objects in fastjson's form, which Java peers expect for MessageQueue keys.
+ * keys quoted, maps keyed by objects in fastjson's form, which Java peers expect for MessageQueue
+ * keys.
  */
 
 /** A map whose keys are objects, written as `{{"a":1}:value,…}`. Make it with `objectKeyMap`. */
@@ -37,8 +38,8 @@ function stringifyObjectKeyMap(map: ObjectKeyMap): string {
 }
 
 /**
- * Compact JSON: bigints as plain integers, `undefined` members left out, `Map` as object with quoted
- * keys, `ObjectKeyMap` in fastjson's form.
+ * Compact JSON: bigints as plain integers, `undefined` members left out, `Map` as object with
+ * quoted keys, `ObjectKeyMap` in fastjson's form.
  */
 export function stringifyJson(value: unknown): string {
   if (typeof value === 'bigint') return String(value)

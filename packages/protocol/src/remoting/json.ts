@@ -1,6 +1,7 @@
 /**
- * The JSON dialect of fastjson (reference rocketmq-remoting.md §1.8): read leniently (unquoted keys,
- * objects as keys, integers beyond 2^53). Owns that no integer loses digits. Writer: `json-writer.ts`.
+ * The JSON dialect of fastjson (reference rocketmq-remoting.md §1.8): read leniently (unquoted
+ * keys, objects as keys, integers beyond 2^53). Owns that no integer loses digits. Writer:
+ * `json-writer.ts`.
  */
 import { LedgerError } from '@ringledger/base'
 import { LenientJsonReader } from './json-reader.ts'
@@ -9,8 +10,8 @@ import { stringifyJson } from './json-writer.ts'
 const SIXTEEN_DIGITS = /\d{16}/
 
 /**
- * Parses standard or fastjson text. Integers beyond 2^53 become bigint; an object in key place becomes
- * its compact JSON text. Throws `BAD_REQUEST` for anything else.
+ * Parses standard or fastjson text. Integers beyond 2^53 become bigint; an object in key place
+ * becomes its compact JSON text. Throws `BAD_REQUEST` for anything else.
  */
 export function parseLenientJson(text: string): unknown {
   if (!SIXTEEN_DIGITS.test(text)) {

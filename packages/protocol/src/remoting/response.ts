@@ -1,6 +1,7 @@
 /**
- * Answers written by hand from constants and digits, for the send path (reference rocketmq-remoting.md
- * §3.2). Owns their shape: complete JSON frames without body, no string made on the way.
+ * Answers written by hand from constants and digits, for the send path (reference
+ * rocketmq-remoting.md §3.2). Owns their shape: complete JSON frames without body, no string made
+ * on the way.
  */
 import { copyShort } from '../bytes.ts'
 import { writeDecimal, writeHex, writeHexInt64 } from '../digits.ts'
@@ -57,7 +58,9 @@ export class SendResponse {
   /** Of a batch: the physical offsets of messages 2 to `batchCount`, at indices 1 and up. */
   batchOffsets: Float64Array | undefined = undefined
   batchCount = 1
-  /** UNIQ_KEY of the message: `transactionId[transactionIdStart..transactionIdEnd)`, may be empty. */
+  /**
+   * UNIQ_KEY of the message: `transactionId[transactionIdStart..transactionIdEnd)`, may be empty.
+   */
   transactionId: Buffer = NO_BYTES
   transactionIdStart = 0
   transactionIdEnd = 0

@@ -1,6 +1,6 @@
 /**
- * Reads the JSON header of a send (codes 310, 320, 10) by bytes, in the shapes the Java, Go and ali-ons
- * clients write, without making an object or string. Owns one rule: it either agrees with
+ * Reads the JSON header of a send (codes 310, 320, 10) by bytes, in the shapes the Java, Go and
+ * ali-ons clients write, without making an object or string. Owns one rule: it either agrees with
  * `decodeCommand` in every field or returns false, and the caller decodes the slow way.
  */
 import { ByteRange } from '../bytes.ts'
@@ -359,9 +359,9 @@ function isComplete(out: SendHeader): boolean {
 }
 
 /**
- * Scans the JSON header `bytes[offset..offset + length)` of a send into `out`. False: not a send, or
- * not in the usual shape (`out` is then undefined); use `decodeCommand`. Properties are only delimited:
- * when `unescapeJson` refuses them, use `decodeCommand` as well.
+ * Scans the JSON header `bytes[offset..offset + length)` of a send into `out`. False: not a send,
+ * or not in the usual shape (`out` is then undefined); use `decodeCommand`. Properties are only
+ * delimited: when `unescapeJson` refuses them, use `decodeCommand` as well.
  */
 export function scanSendHeader(
   bytes: Buffer,

@@ -1,7 +1,7 @@
 /**
- * The key index file of a broker (reference rocketmq-store.md §2.4): a 40-byte header, hash slots of
- * 4 bytes, entries of 20 bytes chained from newest to oldest. Entry 0 is never used; only the hash of
- * a key is stored, so a reader verifies key and topic in the message.
+ * The key index file of a broker (reference rocketmq-store.md §2.4): a 40-byte header, hash slots
+ * of 4 bytes, entries of 20 bytes chained from newest to oldest. Entry 0 is never used; only the
+ * hash of a key is stored, so a reader verifies key and topic in the message.
  */
 import { getInt64, setInt64 } from '../bytes.ts'
 import { javaHashCode } from '../message/tags.ts'
@@ -56,7 +56,9 @@ export function keyIndexHash(indexKey: string): number {
   return nonNegativeHash(javaHashCode(indexKey))
 }
 
-/** Absolute value as Java's int arithmetic has it, where the smallest int has none: that gives 0. */
+/**
+ * Absolute value as Java's int arithmetic has it, where the smallest int has none: that gives 0.
+ */
 export function nonNegativeHash(hashCode: number): number {
   const absolute = Math.abs(hashCode)
   return absolute > MAX_INT32 ? 0 : absolute
