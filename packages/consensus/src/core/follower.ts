@@ -84,6 +84,7 @@ function takeEntries(state: RaftState, message: Append): boolean {
   const conflict = state.log.findConflict(spans, from, endPosition)
   if (conflict !== undefined) {
     truncate(state, conflict.position, conflict.lastIndex)
+    if (state.role !== Role.halted) refuse(state, message, state.log.endPosition, NO_TERM)
     return false
   }
   const fromPosition = state.log.endPosition
@@ -115,13 +116,25 @@ export function onTruncated(state: RaftState): void {
   if (state.role === Role.follower && state.leaderId !== null) acknowledge(state)
 }
 
-/** Tells the leader how much of its log is durable here. */
+/** Tells the leader how much of its log is durable here, unless it was told just that last. */
 export function acknowledge(state: RaftState): void {
   if (state.leaderId === null) return
-  reply(state, state.leaderId, true, state.verifiedEnd, NO_TERM, state.leaderRound)
+  const { told, leaderRound, durablePosition, verifiedEnd } = state
+  if (
+    told.round === leaderRound &&
+    told.durablePosition === durablePosition &&
+    told.verifiedEnd === verifiedEnd
+  ) {
+    return
+  }
+  told.round = leaderRound
+  told.durablePosition = durablePosition
+  told.verifiedEnd = verifiedEnd
+  reply(state, state.leaderId, true, verifiedEnd, NO_TERM, leaderRound)
 }
 
 function refuse(state: RaftState, message: Append, hint: number, conflictTerm: number): void {
+  state.told.round = -1
   reply(state, message.from, false, hint, conflictTerm, message.round)
 }
 

@@ -3,7 +3,7 @@
  * every message and effect is written down.
  *
  * Commands, one a line; several in one block are traced together:
- *   group 3 [hold] [preferred=n2] [batch=400] [inflight=1600]   nodes n0..n2, links up, disks syncing by themselves
+ *   group 3 [leader=n1] [hold] [preferred=n2] [batch=400] [inflight=1600]   nodes n0..n2, links up, disks syncing by themselves
  *                                          unless `hold`; comes after `log` and `saved` lines
  *   log n1 1 1 3                           its disk holds entries of these terms (100 bytes each)
  *   saved n1 3 [n2]                        its saved term and vote
@@ -28,7 +28,8 @@
 import { assert, seededRandom } from '@ringledger/base'
 import { FakeDriver, type FakeEntry, type Letter, logOfTerms } from './driver-fake.ts'
 import type { Effects } from './effects.ts'
-import type { HardState, PeerMessage } from './messages.ts'
+import { describeLetter } from './letter-text.ts'
+import type { HardState } from './messages.ts'
 
 /** More deliveries than any scenario needs: the nodes talk in circles. */
 const MAX_DELIVERIES = 500
@@ -110,6 +111,15 @@ export class Interaction {
     for (const node of this.#nodes.values()) {
       for (const id of node.options.peerIds) node.connected(id)
     }
+    const leader = options.get('leader')
+    if (leader !== undefined) this.#electSilently(leader)
+  }
+
+  #electSilently(id: string): void {
+    this.#wake(this.#node(id))
+    this.#deliver(MAX_DELIVERIES)
+    assert(this.#node(id).raft.serving, `${id} did not win`)
+    this.#lines.length = 0
   }
 
   #trouble(name: string, words: readonly string[]): boolean {
@@ -223,7 +233,7 @@ export class Interaction {
     const target = this.#node(to)
     const lost =
       !target.alive || this.#cut.has(from) || this.#cut.has(to) || this.#closed.has(pair(from, to))
-    this.#lines.push(`${describe(letter)}${lost ? '   lost' : ''}`)
+    this.#lines.push(`${describeLetter(letter)}${lost ? '   lost' : ''}`)
     if (lost) return
     target.receive(letter)
     this.#turnEnds(target)
@@ -324,36 +334,4 @@ export class Interaction {
 
 function pair(left: string, right: string): string {
   return left < right ? `${left}-${right}` : `${right}-${left}`
-}
-
-/** A letter as one line. */
-function describe({ message, entries }: Letter): string {
-  const bytes = entries.length === 0 ? '' : ` entries=${entries.map((e) => e.term).join(',')}`
-  return `${message.from}>${message.to} ${body(message)}${bytes}`
-}
-
-function body(message: PeerMessage): string {
-  const head = `${message.type} term=${message.term}`
-  switch (message.type) {
-    case 'preVote':
-      return `${head} next=${message.nextTerm} log=${message.lastTerm}@${message.endPosition}`
-    case 'vote': {
-      const transfer = message.transfer ? ' transfer' : ''
-      return `${head} log=${message.lastTerm}@${message.endPosition}${transfer}`
-    }
-    case 'preVoteReply':
-    case 'voteReply':
-      return `${head} ${message.granted ? 'granted' : `refused: ${message.reason}`}`
-    case 'append': {
-      const range = `${message.prevTerm}@${message.prevPosition}..${message.endPosition}`
-      return `${head} ${range} commit=${message.commitPosition} round=${message.round}`
-    }
-    case 'appendReply': {
-      const { accepted, matchPosition, endPosition, conflictTerm, round } = message
-      if (accepted) return `${head} match=${matchPosition} end=${endPosition} round=${round}`
-      return `${head} refused, look at ${conflictTerm}@${endPosition} round=${round}`
-    }
-    case 'timeoutNow':
-      return head
-  }
 }

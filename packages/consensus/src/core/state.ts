@@ -50,6 +50,8 @@ export class RaftState {
   leaderHeardTick = 0
   /** The greatest round heard from the leader of `term`. */
   leaderRound = -1
+  /** Follower: its last acknowledgement to that leader; round -1: none, or a refusal came after. */
+  readonly told = { round: -1, durablePosition: 0, verifiedEnd: 0 }
   /** Campaigns since a leader was last heard. */
   attempts = 0
   reason = 'started'
@@ -177,6 +179,7 @@ export class RaftState {
     // Only what is committed is known to be in the log of a leader not heard yet.
     this.verifiedEnd = this.commitPosition
     this.leaderRound = -1
+    this.told.round = -1
     this.waiting = []
     this.persist()
   }
