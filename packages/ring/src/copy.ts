@@ -4,7 +4,7 @@
  */
 
 /** Below this a loop beats the call into native code. */
-const LOOP_MAX_BYTES = 64
+const LOOP_MAX_BYTES = 48
 
 /** Copies `sizeBytes` bytes; the ranges may lie in the same region and must not overlap. */
 export function copyBytes(

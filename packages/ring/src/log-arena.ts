@@ -17,7 +17,7 @@ import {
   ARENA_OLDEST,
   PAGE_BYTES,
 } from './layout.ts'
-import { allocateRegion } from './region.ts'
+import { allocateRegion, regionBuffer } from './region.ts'
 import { loadPosition, storePosition } from './sequence.ts'
 
 /** What `workerData` carries; all fields are shared or plain. */
@@ -70,7 +70,7 @@ export class LogArena {
     this.shared = shared
     this.sizeBytes = shared.sizeBytes
     this.maxEntryBytes = shared.maxEntryBytes
-    this.bytes = Buffer.from(shared.data, 0, shared.data.byteLength)
+    this.bytes = regionBuffer(shared.data)
     this.view = new DataView(shared.data, 0, shared.data.byteLength)
     this.#words = new BigInt64Array(shared.control, 0, PAGE_BYTES / 8)
     this.#stepBytes = Math.ceil(shared.sizeBytes / OLDEST_STEPS)

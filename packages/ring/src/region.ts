@@ -11,3 +11,11 @@ export function allocateRegion(sizeBytes: number): SharedArrayBuffer {
   const byteLength = Math.ceil(sizeBytes / PAGE_BYTES) * PAGE_BYTES
   return new SharedArrayBuffer(byteLength, { maxByteLength: byteLength })
 }
+
+/**
+ * A view of a whole region. The length is given on purpose: a view of growable memory without one tracks the length,
+ * and V8 then takes 40 ns and not 1 ns for each byte.
+ */
+export function regionBuffer(region: SharedArrayBuffer): Buffer {
+  return Buffer.from(region, 0, region.byteLength)
+}
