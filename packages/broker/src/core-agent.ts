@@ -11,7 +11,6 @@ import { decodeCommand, encodeCommand, isOneway, ResponseCode } from '@ringledge
 import type { BrokerCommands, CoreLink } from './core-link.ts'
 import type { Role as BrokerRole, PublishedTopic } from './core-port-api.ts'
 import { MAX_REQUEST_BYTES } from './core-port-frames.ts'
-import type { PendingSends } from './pending-sends.ts'
 import type { SendAnswers } from './send-answers.ts'
 import { type SendFront, Taken } from './send-front.ts'
 import type { TopicTable } from './topic-table.ts'
@@ -22,7 +21,6 @@ export interface CoreAgentParts {
   front: SendFront
   answers: SendAnswers
   topics: TopicTable
-  pending: PendingSends
   connections: Map<number, Connection>
   turn: Turn
   /** Drains the IO worker's reports into the replica. */

@@ -5,11 +5,11 @@
  */
 import { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
-import { startIoWorker } from '@ringledger/io'
+import { startIoWorker } from '@ringledger/engine'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
+import { ledgerSettingsOf } from './ledger-settings.ts'
 import type { NodeSettings } from './node-settings.ts'
 import { Registrar, type Registration } from './registrar.ts'
-import { storeConfigOf } from './store-config.ts'
 import {
   allocateShared,
   type BrokerNote,
@@ -111,7 +111,7 @@ class BrokerProcess implements RunningBroker {
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
     const { worker: io, recovered } = await startIoWorker({
-      config: storeConfigOf(settings),
+      config: ledgerSettingsOf(settings).store,
       arena: shared.arena,
       port: shared.ioPort,
       coreDoorbell: shared.coreBell,

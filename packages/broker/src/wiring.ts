@@ -1,14 +1,12 @@
 /** What the threads of one broker process are given: shared memory and settings. Plain data, it travels in workerData. */
-import type { IoPort, Recovered } from '@ringledger/io'
-import { allocateIoPort } from '@ringledger/io'
-import { Doorbell, LogArena, type LogArenaShared, SpscRing } from 'sharedarraybuffer-ringbuffer'
+import { allocateLedgerShared, type LedgerShared } from '@ringledger/engine'
+import type { Recovered } from '@ringledger/io'
+import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { PORT_RING_BYTES } from './core-port-frames.ts'
+import { ledgerSettingsOf } from './ledger-settings.ts'
 import type { NodeSettings } from './node-settings.ts'
 
-export interface SharedParts {
-  readonly arena: LogArenaShared
-  readonly ioPort: IoPort
-  readonly coreBell: SharedArrayBuffer
+export interface SharedParts extends LedgerShared {
   readonly brokerBell: SharedArrayBuffer
   /** Requests, roles and completions. */
   readonly coreToBroker: SharedArrayBuffer
@@ -29,17 +27,9 @@ export interface BrokerWorkerData {
   readonly logEndPosition: number
 }
 
-/** Room beside the body for a message's other fields, its properties and the entry header. */
-const ENTRY_EXTRA_BYTES = 128 * 1024
-
 export function allocateShared(settings: NodeSettings): SharedParts {
-  const maxEntryBytes = settings.maxMessageSize + ENTRY_EXTRA_BYTES
-  let sizeBytes = settings.logArenaSizeBytes
-  while (sizeBytes < 4 * (maxEntryBytes + 4096)) sizeBytes *= 2
   return {
-    arena: LogArena.allocate({ sizeBytes, maxEntryBytes }),
-    ioPort: allocateIoPort(),
-    coreBell: Doorbell.allocate(),
+    ...allocateLedgerShared(ledgerSettingsOf(settings)),
     brokerBell: Doorbell.allocate(),
     coreToBroker: SpscRing.allocate(PORT_RING_BYTES),
     brokerToCore: SpscRing.allocate(PORT_RING_BYTES),

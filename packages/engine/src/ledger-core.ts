@@ -1,0 +1,234 @@
+/**
+ * The log's part of the core thread: Raft, the arena's writer, the peers' sockets and the IO worker's client, on one event
+ * loop. Whoever owns the thread orders entries through `replica` and calls `endTurn` once per loop turn.
+ * Invariant: this object alone writes the arena.
+ */
+import {
+  type LogEnd,
+  type PeerMessage,
+  Raft,
+  Replica,
+  type ReplicaHooks,
+  Role,
+} from '@ringledger/consensus'
+import { IoClient, type IoEventHandlers, LogFileReader, type Recovered } from '@ringledger/io'
+import { type NetworkLog, PeerHub, type Turn } from '@ringledger/network'
+import { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { catchUpReader } from './catch-up-reader.ts'
+import type { LedgerSettings } from './settings.ts'
+import type { LedgerShared } from './shared.ts'
+
+/** Nominal tick of the Raft machine. */
+export const TICK_MS = 25
+/** The commit position is noted for the next start this often. */
+const CHECKPOINT_TICKS = 40
+/** How long a planned stop waits for the transfer of leadership. */
+const TRANSFER_TICKS = 40
+
+export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log'> {
+  /** Something arrived: `endTurn` must follow in this loop turn. */
+  touch(): void
+  /** True: no space for new segments, entries must be refused; false: space is back. */
+  onDiskFull(full: boolean): void
+  /** The answer to `transfer`. */
+  onTransferred(done: boolean, reason: string): void
+  log: NetworkLog
+}
+
+export class LedgerCore {
+  readonly arena: LogArena
+  readonly replica: Replica
+  readonly #settings: LedgerSettings
+  readonly #hooks: LedgerCoreHooks
+  readonly #storage: IoClient
+  readonly #files: LogFileReader
+  readonly #hub: PeerHub<PeerMessage>
+  readonly #ioHandlers: IoEventHandlers
+  #ticker: NodeJS.Timeout | undefined
+  #ticks = 0
+  #transferDeadline = -1
+
+  constructor(
+    settings: LedgerSettings,
+    shared: LedgerShared,
+    recovered: Recovered,
+    turn: Turn,
+    hooks: LedgerCoreHooks,
+  ) {
+    this.#settings = settings
+    this.#hooks = hooks
+    this.arena = new LogArena(shared.arena)
+    this.arena.reset(recovered.tail.endPosition)
+    this.arena.committed = recovered.committedPosition
+    this.#storage = new IoClient(shared.ioPort, this.arena)
+    this.#files = new LogFileReader(settings.store)
+    this.#hub = this.#makeHub(turn)
+    this.replica = this.#makeReplica(recovered)
+    this.#ioHandlers = this.#makeIoHandlers()
+  }
+
+  /** Port for peers; 0 before `start`. */
+  get peerPort(): number {
+    return this.#hub.port
+  }
+
+  /** Opens the peer port and joins the group. @throws LedgerError PORT_BUSY, BAD_CONFIG */
+  async start(): Promise<void> {
+    await this.#hub.listen()
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  /** First half of a turn's end: what the IO worker did since. */
+  pollStorage(): void {
+    this.#storage.poll(this.#ioHandlers)
+  }
+
+  /** Second half: the turn's entries go to disk and to the peers. */
+  endTurn(): void {
+    this.replica.endTurn()
+  }
+
+  /** Hands leadership to the follower with the most of the log; answered by `onTransferred`. */
+  transfer(): void {
+    const status = this.replica.raft.status()
+    const best = status.peers
+      .filter((peer) => peer.connected)
+      .sort((left, right) => right.matchPosition - left.matchPosition)[0]
+    if (status.role !== Role.leader || best === undefined) {
+      this.#hooks.onTransferred(false, 'there is nobody to hand over to')
+      return
+    }
+    this.#transferDeadline = this.#ticks + TRANSFER_TICKS
+    this.replica.transfer(best.id)
+    this.#hooks.touch()
+  }
+
+  /** Leaves the group and lets the IO worker close the store; its thread ends then. */
+  async close(): Promise<void> {
+    clearInterval(this.#ticker)
+    await this.#hub.close()
+    this.#checkpoint()
+    this.#storage.close()
+    this.#storage.flush()
+    this.#files.close()
+  }
+
+  #tick(): void {
+    this.#ticks += 1
+    this.replica.tick()
+    if (this.#ticks % CHECKPOINT_TICKS === 0) this.#checkpoint()
+    if (this.#transferDeadline >= 0) this.#watchTransfer()
+    this.#hooks.touch()
+  }
+
+  #watchTransfer(): void {
+    const gone = !this.replica.leading
+    if (!gone && this.#ticks < this.#transferDeadline) return
+    this.#transferDeadline = -1
+    this.#hooks.onTransferred(gone, gone ? 'handed over' : 'no follower took it in time')
+  }
+
+  #checkpoint(): void {
+    const { position, index } = this.replica.committedBoundary
+    if (index < 0) return
+    this.#storage.checkpoint(position, index)
+    this.#storage.flush()
+  }
+
+  #makeHub(turn: Turn): PeerHub<PeerMessage> {
+    const settings = this.#settings
+    const { touch, log } = this.#hooks
+    return new PeerHub<PeerMessage>(
+      {
+        selfId: settings.selfId,
+        group: settings.group,
+        segmentBytes: settings.segmentBytes,
+        host: settings.bindAddress,
+        port: settings.members.find((member) => member.id === settings.selfId)?.port ?? 0,
+        peers: settings.members,
+        turn,
+        log,
+      },
+      {
+        onMessage: (_from, message, payload, start, end) => {
+          touch()
+          this.replica.onPeerMessage(message, payload, start, end)
+        },
+        onConnected: (id) => {
+          touch()
+          this.replica.onPeerConnected(id)
+        },
+        onDisconnected: (id) => {
+          touch()
+          this.replica.onPeerDisconnected(id)
+        },
+      },
+    )
+  }
+
+  #makeRaft(recovered: Recovered): Raft {
+    const { selfId, members, preferredLeaderId, electionTimeoutMs, heartbeatIntervalMs } =
+      this.#settings
+    const electionTicksMin = Math.max(8, Math.round(electionTimeoutMs / TICK_MS))
+    return new Raft(
+      {
+        selfId,
+        peerIds: members.map((member) => member.id).filter((id) => id !== selfId),
+        random: Math.random,
+        tickMs: TICK_MS,
+        heartbeatTicks: Math.max(1, Math.round(heartbeatIntervalMs / TICK_MS)),
+        electionTicksMin,
+        electionTicksMax: Math.ceil(electionTicksMin * 1.5),
+        ...(preferredLeaderId === undefined ? {} : { preferredLeaderId }),
+      },
+      recovered.hardState,
+      { ...recovered.tail, commitPosition: recovered.committedPosition },
+    )
+  }
+
+  #makeReplica(recovered: Recovered): Replica {
+    const { tail, lastChainCrc, committedPosition } = recovered
+    const { endPosition, lastIndex, lastTerm } = tail
+    const end: LogEnd = { endPosition, lastIndex, lastTerm, lastChainCrc }
+    return new Replica({
+      raft: this.#makeRaft(recovered),
+      arena: this.arena,
+      end,
+      committedPosition,
+      segmentBytes: this.#settings.segmentBytes,
+      storage: this.#storage,
+      peers: this.#hub,
+      peerIds: this.#settings.members
+        .map((member) => member.id)
+        .filter((id) => id !== this.#settings.selfId),
+      reader: catchUpReader(this.#files),
+      syncBeforeAck: this.#settings.syncBeforeAck,
+      maxUncommittedBytes: this.arena.sizeBytes / 2,
+      hooks: this.#hooks,
+      wake: () => this.#hooks.touch(),
+    })
+  }
+
+  #makeIoHandlers(): IoEventHandlers {
+    const { replica } = this
+    const hooks = this.#hooks
+    return {
+      onDurable: (position) => replica.onDurable(position),
+      onHardStateSaved: (id) => replica.onHardStateSaved(id),
+      onTruncated: (truncated) => {
+        this.#files.forget(truncated.endPosition)
+        replica.onTruncated(truncated.id, truncated)
+      },
+      onFailed: (file, error) => replica.onStorageFailed(`${file}: ${error}`),
+      onDiskFull: () => {
+        hooks.onDiskFull(true)
+        hooks.log('error', 'the disk is full: new writes are refused until space returns')
+      },
+      onDiskOk: () => {
+        hooks.onDiskFull(false)
+        hooks.log('info', 'the disk has space again: writes are taken')
+      },
+      onRemoved: (firstPosition) => this.#files.forget(firstPosition),
+    }
+  }
+}
