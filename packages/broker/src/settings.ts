@@ -2,6 +2,8 @@
  * What the broker thread is configured with: plain values only, so that they travel in workerData.
  * Names follow broker.conf; units are added where Apache's key has none.
  */
+import { totalmem } from 'node:os'
+
 export interface BrokerSettings {
   readonly brokerClusterName: string
   readonly brokerName: string
@@ -27,6 +29,8 @@ export interface BrokerSettings {
   readonly litePullMessageEnable: boolean
   readonly maxTransferCountOnMessageInMemory: number
   readonly maxTransferBytesOnMessageInMemory: number
+  /** Bytes of the log's end that count as being in memory: a new group starts at 0 on a queue that is younger. */
+  readonly accessMessageInMemoryMaxBytes: number
   /** A client without heartbeat for this long is dropped. */
   readonly channelExpiredTimeoutMs: number
   /** Every key of the effective configuration, as getBrokerConfig shows it. */
@@ -54,6 +58,7 @@ export function defaultSettings(override: Partial<BrokerSettings> = {}): BrokerS
     litePullMessageEnable: true,
     maxTransferCountOnMessageInMemory: 32,
     maxTransferBytesOnMessageInMemory: 256 * 1024,
+    accessMessageInMemoryMaxBytes: Math.floor(totalmem() * 0.4),
     channelExpiredTimeoutMs: 120_000,
     configuration: {},
     ...override,

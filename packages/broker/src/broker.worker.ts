@@ -1,0 +1,78 @@
+/**
+ * Entry of the broker thread: opens the store, then runs the agent's duty cycle and sleeps in its doorbell between
+ * duties. It has no event loop: orders of the main thread are read when the bell rings.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { assert, systemClock } from '@ringledger/base'
+import { LogFileReader } from '@ringledger/io'
+import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
+import { BrokerAgent } from './broker-agent.ts'
+import { RingCorePort } from './core-port.ts'
+import { parseDelayLevels } from './delay-levels.ts'
+import { ledgerSettingsOf } from './ledger-settings.ts'
+import { BrokerStore } from './store/broker-store.ts'
+import { topicsNote } from './topics-note.ts'
+import type { BrokerNote, BrokerWorkerData } from './wiring.ts'
+
+assert(parentPort !== null, 'the broker thread is started as a worker')
+const mainPort = parentPort
+const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
+const arena = new LogArena(shared.arena)
+const ownBell = new Doorbell(shared.brokerBell)
+const port = new RingCorePort({
+  fromCore: new SpscRing(shared.coreToBroker),
+  toCore: new SpscRing(shared.brokerToCore),
+  coreBell: new Doorbell(shared.coreBell),
+  ownBell,
+})
+let agent: BrokerAgent | undefined
+const store = BrokerStore.open(
+  {
+    rootDirectory: settings.storePathRootDir,
+    arena,
+    files: new LogFileReader(ledgerSettingsOf(settings).store),
+    logFirstPosition,
+    logEndPosition,
+    consumeQueueFileBytes: settings.mappedFileSizeConsumeQueue,
+    indexSlots: settings.maxHashSlotNum,
+    indexEntries: settings.maxIndexNum,
+    delayLevelsMs: parseDelayLevels(settings.messageDelayLevel),
+    log: (line) => note({ kind: 'log', level: 'info', line }),
+  },
+  {
+    onMessage: (queue, queueOffset, tagsCode) => agent?.onMessage(queue, queueOffset, tagsCode),
+    onRecord: (record) => agent?.onRecord(record),
+  },
+)
+// Core is started after this; until it runs, nothing may be written that the ring might not hold.
+note({ kind: 'ready' })
+agent = new BrokerAgent({
+  settings,
+  clock: systemClock,
+  random: Math.random,
+  port,
+  store,
+  processId: process.pid,
+  report: {
+    topicsChanged: () => note(topicsNote(store.state, settings.brokerPermission)),
+    serving: (term) => note({ kind: 'serving', term, leader: true }),
+    log: (level, line) => note({ kind: 'log', level, line }),
+  },
+})
+
+while (!closeOrdered()) {
+  if (agent.duty()) continue
+  ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)
+}
+store.close()
+note({ kind: 'closed' })
+mainPort.close()
+
+function note(message: BrokerNote): void {
+  mainPort.postMessage(message)
+}
+
+function closeOrdered(): boolean {
+  const order = receiveMessageOnPort(mainPort) as { message?: { kind?: string } } | undefined
+  return order?.message?.kind === 'close'
+}

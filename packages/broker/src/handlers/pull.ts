@@ -1,0 +1,168 @@
+/**
+ * Pulls (11, 361): reads messages, or holds the request until there are some (rocketmq-remoting.md §5.4). Found
+ * messages go from the log straight into the answer's place in the ring. Served by every node; only a leader that
+ * serves says that an offset is wrong, others send the consumer to it.
+ */
+import { PullSysFlag, ResponseCode } from '@ringledger/protocol'
+import { BodyAnswer } from '../answer-frames.ts'
+import type { BrokerContext, Handler } from '../context.ts'
+import type { Answer, BrokerRequest, Ticket } from '../request.ts'
+import type { GroupConfig, TopicConfig } from '../state/configs.ts'
+import { failureAnswer } from './failures.ts'
+import { type CheckedPull, checkPull, PullForbidden, topicMissing } from './pull-request.ts'
+import { type PullLimits, PullScan } from './pull-scan.ts'
+
+/** No client waits longer for a pull. */
+const MAX_HOLD_MS = 120_000
+
+export const handlePull: Handler = (request, context) => {
+  let checked: CheckedPull
+  try {
+    checked = checkPull(request, context)
+  } catch (error) {
+    if (!(error instanceof PullForbidden)) throw error
+    return {
+      code: error.code,
+      remark: error.message,
+      ext: { forbiddenType: String(error.forbiddenType) },
+    }
+  }
+  commitOffset(checked, context)
+  return answerPull(checked, request.ticket, context, mayHold(checked, request))
+}
+
+function mayHold({ pull }: CheckedPull, { ticket }: BrokerRequest): boolean {
+  return !ticket.oneWay && (pull.sysFlag & PullSysFlag.SUSPEND) !== 0 && pull.suspendTimeoutMs > 0
+}
+
+/** The commit that some clients send along; counts on the leader, and never for a held pull's second run. */
+function commitOffset({ pull }: CheckedPull, context: BrokerContext): void {
+  if ((pull.sysFlag & PullSysFlag.COMMIT_OFFSET) === 0 || pull.commitOffset < 0) return
+  if (!context.role.serving) return
+  const nowMs = context.clock.monotonicMs()
+  context.offsets.update(pull.topic, pull.group, pull.queueId, pull.commitOffset, nowMs)
+}
+
+const scan = new PullScan()
+
+function answerPull(
+  checked: CheckedPull,
+  ticket: Ticket,
+  context: BrokerContext,
+  hold: boolean,
+): Answer | undefined {
+  const { pull } = checked
+  const resetTo = context.offsets.takeReset(pull.topic, pull.group, pull.queueId)
+  const queue = context.store.queues.find(pull.topic, pull.queueId)
+  scan.run(queue, pull.queueOffset, checked.subscription, limitsOf(checked, context))
+  if (resetTo !== undefined) {
+    return pullAnswer(checked, ResponseCode.PULL_OFFSET_MOVED, 'OFFSET_RESET', resetTo)
+  }
+  if (scan.code === ResponseCode.SUCCESS) return sendFound(checked, ticket, context)
+  if (scan.code === ResponseCode.PULL_OFFSET_MOVED && !context.role.serving) {
+    return pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, scan.remark, pull.queueOffset)
+  }
+  if (hold && scan.code === ResponseCode.PULL_NOT_FOUND && holdPull(checked, ticket, context)) {
+    return undefined
+  }
+  return pullAnswer(checked, scan.code, scan.remark, scan.nextBeginOffset)
+}
+
+function limitsOf({ pull }: CheckedPull, { settings }: BrokerContext): PullLimits {
+  return {
+    maxMessages: Math.min(pull.maxMessages, settings.maxTransferCountOnMessageInMemory),
+    maxBytes: Math.min(pull.maxBytes, settings.maxTransferBytesOnMessageInMemory),
+  }
+}
+
+/** True: the answer comes later. */
+function holdPull(checked: CheckedPull, ticket: Ticket, context: BrokerContext): boolean {
+  const { pull, subscription } = checked
+  const { longPollingEnable, shortPollingTimeMills } = context.settings
+  const holdMs = longPollingEnable ? pull.suspendTimeoutMs : shortPollingTimeMills
+  return context.held.hold({
+    ticket,
+    queue: context.store.queues.obtain(pull.topic, pull.queueId),
+    queueOffset: pull.queueOffset,
+    subscription,
+    deadlineMs: context.clock.monotonicMs() + Math.min(holdMs, MAX_HOLD_MS),
+    heapIndex: -1,
+    resume: () => resumePull(checked, ticket, context),
+  })
+}
+
+function resumePull(checked: CheckedPull, ticket: Ticket, context: BrokerContext): void {
+  let answer: Answer | undefined
+  try {
+    const known = context.topics.get(checked.pull.topic)
+    if (known === undefined) throw topicMissing(checked.pull.topic)
+    answer = answerPull({ ...checked, topic: known }, ticket, context, false)
+  } catch (error) {
+    answer = failureAnswer(context, error)
+  }
+  if (answer !== undefined) context.answer(ticket, answer)
+}
+
+function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext): undefined {
+  const { pull } = checked
+  const announced = pullAnswer(checked, scan.code, scan.remark, scan.nextBeginOffset)
+  if (ticket.oneWay) return
+  const answer = new BodyAnswer(context.port, ticket, announced, scan.totalBytes)
+  let bodyBytes = 0
+  for (let at = 0; at < scan.count; at++) {
+    const sizeBytes = scan.sizesBytes[at] as number
+    const target = answer.bodyOffset + bodyBytes
+    if (!readInto(scan.physicalOffsets[at] as number, sizeBytes, answer.bytes, target, context)) {
+      answer.commitShortened(shortenedAnswer(checked, at), bodyBytes)
+      context.stats.pulled(pull.topic, pull.group, at, bodyBytes)
+      return
+    }
+    bodyBytes += sizeBytes
+  }
+  answer.commit()
+  context.stats.pulled(pull.topic, pull.group, scan.count, bodyBytes)
+}
+
+/** A claimed answer must be committed, so a failing disk reads as a missing message. */
+function readInto(
+  physicalOffset: number,
+  sizeBytes: number,
+  target: Buffer,
+  targetOffset: number,
+  context: BrokerContext,
+): boolean {
+  try {
+    return context.store.reader.read(physicalOffset, sizeBytes, target, targetOffset)
+  } catch (error) {
+    context.log(`the message at ${physicalOffset} cannot be read: ${String(error)}`)
+    return false
+  }
+}
+
+/** Retention took messages away while they were read: the answer ends before the first missing one, or skips it. */
+function shortenedAnswer(checked: CheckedPull, readCount: number): Answer {
+  const missing = scan.queueOffsets[readCount] as number
+  return readCount > 0
+    ? pullAnswer(checked, ResponseCode.SUCCESS, 'FOUND', missing)
+    : pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, 'MESSAGE_WAS_REMOVING', missing + 1)
+}
+
+function pullAnswer(
+  { topic, group }: { topic: TopicConfig; group: GroupConfig },
+  code: number,
+  remark: string,
+  nextBeginOffset: number,
+): Answer {
+  return {
+    code,
+    remark,
+    ext: {
+      suggestWhichBrokerId: '0',
+      nextBeginOffset: String(nextBeginOffset),
+      minOffset: String(scan.minOffset),
+      maxOffset: String(scan.maxOffset),
+      topicSysFlag: String(topic.topicSysFlag),
+      groupSysFlag: String(group.groupSysFlag),
+    },
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Delivers delayed messages on the leader: when a message of SCHEDULE_TOPIC_XXXX is due, it is written again to its
+ * real topic (rocketmq-remoting.md §5.7). Progress is exact across a change of leader, because the re-put message
+ * carries the mark of the delayed one (`delay-levels.ts`): message and progress are one log entry, and every node
+ * folds marks in log order. Owns the invariants: per level messages are written in order; progress never passes a
+ * message that was not written; what is under way is bounded.
+ */
+import {
+  decodeMessage,
+  MessageSysFlag,
+  PropertyName,
+  type StoredMessage,
+  SystemTopic,
+} from '@ringledger/protocol'
+import type { BrokerContext } from './context.ts'
+import type { AppendResult } from './core-port-api.ts'
+import { delayMark } from './delay-levels.ts'
+import { encodeStored } from './put-message.ts'
+import { RequestError } from './request.ts'
+import type { QueueView } from './store-view.ts'
+
+const MAX_UNDER_WAY = 512
+const MAX_UNDER_WAY_BYTES = 16 * 1024 * 1024
+const MAX_PER_DUTY = 64
+/** Pause after a write that was refused. */
+const RETRY_MS = 100
+const SKIP_SCAN_UNITS = 10_000
+
+interface LevelState {
+  readonly level: number
+  readonly delayMs: number
+  /** Next offset of the level's queue to write. */
+  next: number
+  underWay: number
+  /** Lowest offset whose write failed, -1 for none: writing starts again there once nothing is under way. */
+  failedAt: number
+  /** Written although an earlier one failed. */
+  readonly ahead: Set<number>
+  /** A record that moves the progress over a gap is on its way. */
+  skipping: boolean
+  retryAtMs: number
+}
+
+type Unit = { physicalOffset: number; sizeBytes: number; tagsCode: number }
+
+export class DelaySchedule {
+  readonly #context: BrokerContext
+  #levels: LevelState[] = []
+  /** Completions of an earlier leadership are not ours any more. */
+  #epoch = 0
+  #underWay = 0
+  #underWayBytes = 0
+  #firstLevel = 0
+  readonly #unit: Unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+
+  constructor(context: BrokerContext) {
+    this.#context = context
+  }
+
+  get running(): boolean {
+    return this.#levels.length > 0
+  }
+
+  /** This node leads and has applied everything before its barrier: the state's progress is exact. */
+  start(): void {
+    const { delayLevelsMs, store } = this.#context
+    this.#epoch += 1
+    this.#underWay = 0
+    this.#underWayBytes = 0
+    this.#levels = delayLevelsMs.map((delayMs, index) => ({
+      level: index + 1,
+      delayMs,
+      next: Math.max(0, store.state.delayOffset(index + 1)),
+      underWay: 0,
+      failedAt: -1,
+      ahead: new Set(),
+      skipping: false,
+      retryAtMs: 0,
+    }))
+  }
+
+  stop(): void {
+    this.#epoch += 1
+    this.#levels = []
+  }
+
+  /** Writes what is due, a bounded number at a time. True if anything was written. */
+  duty(): boolean {
+    const nowMs = this.#context.clock.wallMs()
+    const count = this.#levels.length
+    if (count === 0) return false
+    let budget = MAX_PER_DUTY
+    for (let step = 0; step < count && budget > 0; step++) {
+      const level = this.#levels[(this.#firstLevel + step) % count] as LevelState
+      budget -= this.#runLevel(level, nowMs, budget)
+    }
+    this.#firstLevel = (this.#firstLevel + 1) % count
+    return budget < MAX_PER_DUTY
+  }
+
+  /** Wall time at which there is something to do, Infinity for never. */
+  nextDueMs(): number {
+    let earliest = Number.POSITIVE_INFINITY
+    if (this.#underWay >= MAX_UNDER_WAY) return earliest
+    const nowMs = this.#context.clock.wallMs()
+    for (const level of this.#levels) earliest = Math.min(earliest, this.#dueOf(level, nowMs))
+    return earliest
+  }
+
+  #dueOf(level: LevelState, nowMs: number): number {
+    if (level.skipping || level.failedAt >= 0) return Number.POSITIVE_INFINITY
+    const queue = this.#queueOf(level)
+    if (queue === undefined || level.next >= queue.maxOffset) return Number.POSITIVE_INFINITY
+    if (!queue.unitAt(level.next, this.#unit)) return level.retryAtMs
+    return Math.max(level.retryAtMs, dueTime(this.#unit.tagsCode, level, nowMs))
+  }
+
+  #queueOf(level: LevelState): QueueView | undefined {
+    return this.#context.store.queues.find(SystemTopic.SCHEDULE, level.level - 1)
+  }
+
+  #runLevel(level: LevelState, nowMs: number, budget: number): number {
+    const queue = this.#queueOf(level)
+    if (queue === undefined || level.skipping || nowMs < level.retryAtMs) return 0
+    if (level.failedAt >= 0) return 0
+    let written = 0
+    while (written < budget && level.next < queue.maxOffset && this.#hasRoom()) {
+      if (level.ahead.has(level.next) || !queue.unitAt(level.next, this.#unit)) {
+        this.#skipGap(level, queue)
+        break
+      }
+      if (dueTime(this.#unit.tagsCode, level, nowMs) > nowMs) break
+      if (!this.#write(level, nowMs)) break
+      written += 1
+    }
+    return written
+  }
+
+  #hasRoom(): boolean {
+    return this.#underWay < MAX_UNDER_WAY && this.#underWayBytes < MAX_UNDER_WAY_BYTES
+  }
+
+  /** False: not now. A message that can never be written is passed over. */
+  #write(level: LevelState, nowMs: number): boolean {
+    const { port } = this.#context
+    const delayed = this.#readUnit()
+    const target = delayed === undefined ? undefined : this.#targetOf(delayed)
+    if (delayed === undefined || target === undefined) {
+      this.#moveProgress(level, level.next + 1, 'has no topic to go to or cannot be read')
+      return false
+    }
+    const bytes = this.#encode(level, delayed, target.topic, target.queueId)
+    if (bytes === undefined) {
+      this.#moveProgress(level, level.next + 1, 'cannot be stored')
+      return false
+    }
+    const epoch = this.#epoch
+    const offset = level.next
+    const sizeBytes = bytes.length
+    const taken = port.append(target.slot, bytes, (result) => {
+      if (epoch === this.#epoch) this.#written(level, offset, sizeBytes, result)
+    })
+    if (!taken) {
+      level.retryAtMs = nowMs + RETRY_MS
+      return false
+    }
+    level.next += 1
+    level.underWay += 1
+    this.#underWay += 1
+    this.#underWayBytes += sizeBytes
+    return true
+  }
+
+  #written(level: LevelState, offset: number, sizeBytes: number, result: AppendResult): void {
+    level.underWay -= 1
+    this.#underWay -= 1
+    this.#underWayBytes -= sizeBytes
+    if (!result.ok) {
+      level.failedAt = level.failedAt < 0 ? offset : Math.min(level.failedAt, offset)
+    } else if (level.failedAt >= 0 && offset > level.failedAt) {
+      level.ahead.add(offset)
+    }
+    if (level.underWay > 0 || level.failedAt < 0) return
+    level.next = level.failedAt
+    level.failedAt = -1
+    level.retryAtMs = this.#context.clock.wallMs() + RETRY_MS
+  }
+
+  #readUnit(): StoredMessage | undefined {
+    const { physicalOffset, sizeBytes } = this.#unit
+    const bytes = Buffer.allocUnsafe(sizeBytes)
+    if (!this.#context.store.reader.read(physicalOffset, sizeBytes, bytes, 0)) return undefined
+    return decodeMessage(bytes, 0)
+  }
+
+  #targetOf(delayed: StoredMessage): { topic: string; queueId: number; slot: number } | undefined {
+    const { topics } = this.#context
+    const topic = delayed.properties.get(PropertyName.REAL_TOPIC)
+    if (topic === undefined || topic === SystemTopic.SCHEDULE) return undefined
+    const wanted = Number(delayed.properties.get(PropertyName.REAL_QUEUE_ID))
+    const queueId = topics.slotOf(topic, wanted) >= 0 ? wanted : 0
+    const slot = topics.slotOf(topic, queueId)
+    return slot < 0 ? undefined : { topic, queueId, slot }
+  }
+
+  #encode(
+    level: LevelState,
+    delayed: StoredMessage,
+    topic: string,
+    queueId: number,
+  ): Buffer | undefined {
+    try {
+      return encodeStored(this.#context, {
+        topic,
+        queueId,
+        body: delayed.body,
+        properties: delayed.propertiesText,
+        flag: delayed.flag,
+        sysFlag: delayed.sysFlag & ~MessageSysFlag.TRANSACTION_MASK,
+        bornTimestampMs: delayed.bornTimestampMs,
+        bornHost: delayed.bornHost,
+        reconsumeTimes: delayed.reconsumeTimes,
+        preparedTransactionOffset: delayMark(level.level, level.next),
+      })
+    } catch (error) {
+      if (error instanceof RequestError) return undefined
+      throw error
+    }
+  }
+
+  /** Offsets that need no writing: written before, or taken away by retention. */
+  #skipGap(level: LevelState, queue: QueueView): void {
+    let next = level.next
+    while (level.ahead.has(next)) next += 1
+    if (next === level.next) {
+      let readable = -1
+      const end = queue.read(level.next, SKIP_SCAN_UNITS, (queueOffset) => {
+        readable = queueOffset
+        return false
+      })
+      next = Math.max(readable >= 0 ? readable : end, queue.minOffset)
+    }
+    if (next > level.next) this.#moveProgress(level, next, '')
+  }
+
+  /**
+   * Marks fold only one after another, so a gap is closed by a record of its own, and only when nothing is under
+   * way: a write that failed behind it would be lost.
+   */
+  #moveProgress(level: LevelState, next: number, reason: string): void {
+    if (level.underWay > 0) return
+    const { changes } = this.#context
+    const epoch = this.#epoch
+    const done = (failed: boolean): void => {
+      if (epoch !== this.#epoch) return
+      level.skipping = false
+      if (failed) {
+        level.retryAtMs = this.#context.clock.wallMs() + RETRY_MS
+        return
+      }
+      for (let offset = level.next; offset < next; offset++) level.ahead.delete(offset)
+      level.next = next
+    }
+    const record = { kind: 'delay' as const, entries: [[level.level, next]] as [number, number][] }
+    const failure = changes.propose(record, (outcome) => done(outcome !== undefined))
+    level.skipping = failure === undefined
+    if (failure !== undefined) done(true)
+    else if (reason !== '') {
+      this.#context.log(`the delayed message ${level.next} of level ${level.level} ${reason}`)
+    }
+  }
+}
+
+/** A due time further off than the level's delay comes from a clock that was wrong: it is due now. */
+function dueTime(tagsCode: number, level: LevelState, nowMs: number): number {
+  return tagsCode > nowMs + level.delayMs ? nowMs : tagsCode
+}

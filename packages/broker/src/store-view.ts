@@ -1,0 +1,38 @@
+/** What the broker's agents use of the store below them; `BrokerStore` fits it, and so does the fake for tests. */
+import type { ReplicatedState } from './state/replicated-state.ts'
+import type { ConsumeQueue } from './store/consume-queue.ts'
+import type { KeyIndex } from './store/key-index.ts'
+import type { MessageReader } from './store/message-reader.ts'
+
+/** The public side of a class, so that a fake needs no private fields. */
+type PublicSide<T> = { [K in keyof T]: T[K] }
+
+export type QueueView = PublicSide<ConsumeQueue>
+export type ReaderView = PublicSide<MessageReader>
+export type IndexView = Pick<
+  KeyIndex,
+  'query' | 'lastUpdateTimestampMs' | 'lastUpdatePhysicalOffset'
+>
+export type StateView = PublicSide<ReplicatedState>
+
+export interface QueuesView {
+  find(topic: string, queueId: number): QueueView | undefined
+  obtain(topic: string, queueId: number): QueueView
+  maxOffset(topic: string, queueId: number): number
+  minOffset(topic: string, queueId: number): number
+  forEachQueue(visit: (queue: QueueView) => void): void
+}
+
+export interface StoreView {
+  readonly queues: QueuesView
+  readonly index: IndexView
+  readonly reader: ReaderView
+  readonly state: StateView
+  readonly caughtUp: boolean
+  readonly dispatchedPosition: number
+  /** Applies up to `maxEntries` committed entries; true if there were any. */
+  duty(maxEntries?: number): boolean
+  /** Write-back, a bounded piece of it. */
+  tick(nowMs: number, idle: boolean): void
+  close(): void
+}
