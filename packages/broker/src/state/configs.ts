@@ -1,39 +1,22 @@
-/** Topic and group configuration in Apache's field names; the tables of `ReplicatedState`. */
+/**
+ * Topic and group configuration in Apache's field names (rocketmq-store.md §2.7): the defaults, and the check of what a
+ * file or a record says. Invariant: a config that passed has every field, of the right type.
+ */
+import type {
+  DataVersion,
+  GroupRetryPolicy,
+  SubscriptionGroupConfig,
+  TopicConfig,
+} from '@ringledger/protocol'
 
-/** Bits of `TopicConfig.perm`: 4 read, 2 write, 1 inherit (reference rocketmq-store.md 2.7). */
-export interface TopicConfig {
-  topicName: string
-  readQueueNums: number
-  writeQueueNums: number
-  perm: number
-  topicFilterType: 'SINGLE_TAG' | 'MULTI_TAG'
-  topicSysFlag: number
-  order: boolean
-  attributes: Record<string, string>
-}
+export type { DataVersion, TopicConfig } from '@ringledger/protocol'
+export type GroupConfig = SubscriptionGroupConfig
 
-export interface GroupConfig {
-  groupName: string
-  consumeEnable: boolean
-  consumeFromMinEnable: boolean
-  consumeBroadcastEnable: boolean
-  consumeMessageOrderly: boolean
-  retryQueueNums: number
-  retryMaxTimes: number
-  brokerId: number
-  whichBrokerWhenConsumeSlowly: number
-  notifyConsumerIdsChangedEnable: boolean
-  groupSysFlag: number
-  consumeTimeoutMinute: number
-  attributes: Record<string, string>
-}
-
-/** Apache's DataVersion: `stateVersion` is the Raft term here, `counter` the changes so far. */
-export interface DataVersion {
-  stateVersion: number
-  counter: number
-  timestamp: number
-}
+/** More queues than this a topic cannot have: every node keeps something per queue. */
+export const MAX_QUEUES_PER_TOPIC = 16_384
+const MAX_RETRY_QUEUES = 1024
+const MAX_ATTRIBUTES = 64
+const MAX_ATTRIBUTE_LENGTH = 4096
 
 export function defaultTopicConfig(topicName: string, queueNums = 8, perm = 6): TopicConfig {
   return {
@@ -57,6 +40,7 @@ export function defaultGroupConfig(groupName: string): GroupConfig {
     consumeMessageOrderly: false,
     retryQueueNums: 1,
     retryMaxTimes: 16,
+    groupRetryPolicy: { type: 'CUSTOMIZED' },
     brokerId: 0,
     whichBrokerWhenConsumeSlowly: 1,
     notifyConsumerIdsChangedEnable: true,
@@ -64,4 +48,98 @@ export function defaultGroupConfig(groupName: string): GroupConfig {
     consumeTimeoutMinute: 15,
     attributes: {},
   }
+}
+
+type Fields = Record<string, unknown>
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isCount(
+  value: unknown,
+  largest: number = Number.MAX_SAFE_INTEGER,
+): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= largest
+}
+
+/** The config in `value` with defaults for what is absent, or a text that says what is wrong with it. */
+export function readTopicConfig(value: unknown): TopicConfig | string {
+  if (!isObject(value)) return 'a topic is an object'
+  const { topicName } = value
+  if (typeof topicName !== 'string' || topicName === '') return 'a topic has a name'
+  const config = overlay(defaultTopicConfig(topicName), value)
+  if (typeof config === 'string') return `topic ${topicName}: ${config}`
+  const { readQueueNums, writeQueueNums } = config
+  if (
+    !isCount(readQueueNums, MAX_QUEUES_PER_TOPIC) ||
+    !isCount(writeQueueNums, MAX_QUEUES_PER_TOPIC)
+  ) {
+    return `topic ${topicName}: queue numbers are 0 to ${MAX_QUEUES_PER_TOPIC}`
+  }
+  if (!isCount(config.perm, 15)) return `topic ${topicName}: perm is 0 to 15`
+  if (config.topicFilterType !== 'SINGLE_TAG' && config.topicFilterType !== 'MULTI_TAG') {
+    return `topic ${topicName}: topicFilterType is SINGLE_TAG or MULTI_TAG`
+  }
+  return config
+}
+
+/** As `readTopicConfig`, for a subscription group. */
+export function readGroupConfig(value: unknown): GroupConfig | string {
+  if (!isObject(value)) return 'a group is an object'
+  const { groupName } = value
+  if (typeof groupName !== 'string' || groupName === '') return 'a group has a name'
+  const config = overlay(defaultGroupConfig(groupName), value)
+  if (typeof config === 'string') return `group ${groupName}: ${config}`
+  if (!isCount(config.retryQueueNums, MAX_RETRY_QUEUES)) {
+    return `group ${groupName}: retryQueueNums is 0 to ${MAX_RETRY_QUEUES}`
+  }
+  if (!isRetryPolicy(config.groupRetryPolicy)) return `group ${groupName}: unknown groupRetryPolicy`
+  return config
+}
+
+/** The data version in `value`, or a first one. */
+export function readDataVersion(value: unknown): DataVersion {
+  const fields = isObject(value) ? value : {}
+  const numberOf = (field: unknown): number => (isCount(field) ? field : 0)
+  return {
+    stateVersion: numberOf(fields.stateVersion),
+    counter: numberOf(fields.counter),
+    timestamp: numberOf(fields.timestamp),
+  }
+}
+
+/** `defaults` with the fields of `given` that it knows; a text when one has another type. */
+function overlay<Config extends object>(defaults: Config, given: Fields): Config | string {
+  const config = { ...defaults } as Fields
+  for (const name of Object.keys(defaults)) {
+    const value = given[name]
+    if (value === undefined || value === null) continue
+    const problem =
+      name === 'attributes' ? attributesProblem(value) : typeProblem(config[name], value)
+    if (problem !== undefined) return `${name} ${problem}`
+    config[name] = value
+  }
+  return config as Config
+}
+
+function typeProblem(expected: unknown, value: unknown): string | undefined {
+  if (typeof value !== typeof expected) return `is a ${typeof expected}`
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) return 'is a whole number'
+  return undefined
+}
+
+function attributesProblem(value: unknown): string | undefined {
+  if (!isObject(value)) return 'is an object'
+  const entries = Object.entries(value)
+  if (entries.length > MAX_ATTRIBUTES) return `has at most ${MAX_ATTRIBUTES} entries`
+  for (const [name, text] of entries) {
+    if (typeof text !== 'string') return 'has text values'
+    if (name.length + text.length > MAX_ATTRIBUTE_LENGTH) return 'has a far too long entry'
+  }
+  return undefined
+}
+
+function isRetryPolicy(value: GroupRetryPolicy): boolean {
+  return isObject(value) && (value.type === 'CUSTOMIZED' || value.type === 'EXPONENTIAL')
 }

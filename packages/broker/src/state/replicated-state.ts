@@ -1,30 +1,271 @@
-/** API skeleton, being filled in (store helper). Tables that every node derives from the log's state records. */
+/**
+ * The tables that every node derives from the log's state records: topics, groups, consumer offsets, delay progress.
+ * Owns the invariants: the tables are those of all records below `appliedPosition`; a record below it changes nothing; no
+ * table grows beyond its limit (`check` refuses what would).
+ */
+import { LedgerError } from '@ringledger/base'
+import { groupNameProblem, topicNameProblem } from '@ringledger/protocol'
 import type { DataVersion, GroupConfig, TopicConfig } from './configs.ts'
-import type { StateRecord } from './records.ts'
+import { OffsetTable } from './offset-table.ts'
+import { readRecord, type StateRecord } from './records.ts'
 
-export declare class ReplicatedState {
-  readonly topics: ReadonlyMap<string, TopicConfig>
-  readonly groups: ReadonlyMap<string, GroupConfig>
-  readonly topicsVersion: DataVersion
-  readonly groupsVersion: DataVersion
-  readonly offsetsVersion: DataVersion
-  readonly delayVersion: DataVersion
+export interface StateLimits {
+  topics: number
+  groups: number
+  /** (topic, group, queue) triples with a committed offset. */
+  offsets: number
+}
+
+export const DEFAULT_STATE_LIMITS: StateLimits = {
+  topics: 50_000,
+  groups: 50_000,
+  offsets: 2_000_000,
+}
+
+/** Everything a snapshot holds. */
+export interface StateContent {
+  /** Records that end here or below are in it. */
+  appliedPosition: number
+  term: number
+  topicsVersion: DataVersion
+  groupsVersion: DataVersion
+  offsetsVersion: DataVersion
+  delayVersion: DataVersion
+  topics: Iterable<TopicConfig>
+  groups: Iterable<GroupConfig>
+  offsets: Iterable<[topic: string, group: string, queueId: number, offset: number]>
+  delayOffsets: Iterable<[level: number, offset: number]>
+}
+
+export class ReplicatedState {
+  readonly #topics = new Map<string, TopicConfig>()
+  readonly #groups = new Map<string, GroupConfig>()
+  readonly #offsets = new OffsetTable()
+  readonly #delayOffsets = new Map<number, number>()
+  readonly #limits: StateLimits
+  readonly #nowMs: () => number
+  #topicsVersion = firstVersion()
+  #groupsVersion = firstVersion()
+  #offsetsVersion = firstVersion()
+  #delayVersion = firstVersion()
+  #term = 0
+  #appliedPosition = 0
+
+  constructor(
+    content?: Partial<StateContent>,
+    limits: StateLimits = DEFAULT_STATE_LIMITS,
+    nowMs: () => number = Date.now,
+  ) {
+    this.#limits = limits
+    this.#nowMs = nowMs
+    if (content !== undefined) this.#load(content)
+  }
+
+  get topics(): ReadonlyMap<string, TopicConfig> {
+    return this.#topics
+  }
+
+  get groups(): ReadonlyMap<string, GroupConfig> {
+    return this.#groups
+  }
+
+  get topicsVersion(): DataVersion {
+    return this.#topicsVersion
+  }
+
+  get groupsVersion(): DataVersion {
+    return this.#groupsVersion
+  }
+
+  get offsetsVersion(): DataVersion {
+    return this.#offsetsVersion
+  }
+
+  get delayVersion(): DataVersion {
+    return this.#delayVersion
+  }
+
   /** Term of the newest barrier. */
-  readonly term: number
+  get term(): number {
+    return this.#term
+  }
+
+  get appliedPosition(): number {
+    return this.#appliedPosition
+  }
+
   /** Next queue offset to consume, -1 when none was ever committed. */
-  offset(topic: string, group: string, queueId: number): number
-  /** Every committed offset of the pair. */
+  offset(topic: string, group: string, queueId: number): number {
+    return this.#offsets.get(topic, group, queueId)
+  }
+
   forEachOffset(
     topic: string,
     group: string,
     visit: (queueId: number, offset: number) => void,
-  ): void
-  forEachTopicOfGroup(group: string, visit: (topic: string) => void): void
-  forEachGroupOfTopic(topic: string, visit: (group: string) => void): void
-  delayOffset(level: number): number
-  /** Throws LedgerError BAD_REQUEST with a client-ready text when the record would break a limit or is malformed.
-   *  Call before the record is submitted. */
-  check(record: StateRecord): void
-  /** Applies a committed record; false when its position is below the snapshot (already contained). */
-  apply(record: StateRecord, position: number, endPosition: number): boolean
+  ): void {
+    const pair = this.#offsets.pair(topic, group)
+    if (pair === undefined) return
+    for (const [queueId, offset] of pair.offsets) visit(queueId, offset)
+  }
+
+  /** Topics on which the group has committed offsets. */
+  forEachTopicOfGroup(group: string, visit: (topic: string) => void): void {
+    for (const pair of this.#offsets.pairs()) if (pair.group === group) visit(pair.topic)
+  }
+
+  /** Groups that have committed offsets on the topic. */
+  forEachGroupOfTopic(topic: string, visit: (group: string) => void): void {
+    for (const pair of this.#offsets.pairs()) if (pair.topic === topic) visit(pair.group)
+  }
+
+  /** Next offset to look at in the level's queue of the schedule topic, 0 at first. */
+  delayOffset(level: number): number {
+    return this.#delayOffsets.get(level) ?? 0
+  }
+
+  /**
+   * Throws LedgerError `BAD_REQUEST`, its text fit for a client, when the record is malformed or would break a limit. To be
+   * called before a record is proposed; `apply` trusts the log.
+   */
+  check(record: StateRecord): void {
+    const problem = this.#problemOf(record)
+    if (problem !== undefined) throw new LedgerError('BAD_REQUEST', problem)
+  }
+
+  /** Applies a committed record; false when the tables have it already. */
+  apply(record: StateRecord, position: number, endPosition: number): boolean {
+    if (position < this.#appliedPosition) return false
+    this.#change(record)
+    this.#appliedPosition = endPosition
+    return true
+  }
+
+  /** A view of everything, for a snapshot; valid until the next `apply`. */
+  content(): StateContent {
+    return {
+      appliedPosition: this.#appliedPosition,
+      term: this.#term,
+      topicsVersion: this.#topicsVersion,
+      groupsVersion: this.#groupsVersion,
+      offsetsVersion: this.#offsetsVersion,
+      delayVersion: this.#delayVersion,
+      topics: this.#topics.values(),
+      groups: this.#groups.values(),
+      offsets: this.#allOffsets(),
+      delayOffsets: this.#delayOffsets.entries(),
+    }
+  }
+
+  #load(content: Partial<StateContent>): void {
+    this.#appliedPosition = content.appliedPosition ?? 0
+    this.#term = content.term ?? 0
+    this.#topicsVersion = content.topicsVersion ?? this.#topicsVersion
+    this.#groupsVersion = content.groupsVersion ?? this.#groupsVersion
+    this.#offsetsVersion = content.offsetsVersion ?? this.#offsetsVersion
+    this.#delayVersion = content.delayVersion ?? this.#delayVersion
+    for (const config of content.topics ?? []) this.#topics.set(config.topicName, config)
+    for (const config of content.groups ?? []) this.#groups.set(config.groupName, config)
+    for (const [topic, group, queueId, offset] of content.offsets ?? []) {
+      this.#offsets.set(topic, group, queueId, offset)
+    }
+    for (const [level, offset] of content.delayOffsets ?? []) this.#delayOffsets.set(level, offset)
+  }
+
+  #change(record: StateRecord): void {
+    switch (record.kind) {
+      case 'barrier':
+        this.#term = record.term
+        return
+      case 'topic':
+        this.#topics.set(record.config.topicName, record.config)
+        this.#topicsVersion = this.#next(this.#topicsVersion)
+        return
+      case 'deleteTopic':
+        this.#topics.delete(record.topic)
+        this.#topicsVersion = this.#next(this.#topicsVersion)
+        this.#offsets.remove((pair) => pair.topic === record.topic)
+        this.#offsetsVersion = this.#next(this.#offsetsVersion)
+        return
+      case 'group':
+        this.#groups.set(record.config.groupName, record.config)
+        this.#groupsVersion = this.#next(this.#groupsVersion)
+        return
+      case 'deleteGroup':
+        this.#groups.delete(record.group)
+        this.#groupsVersion = this.#next(this.#groupsVersion)
+        if (!record.cleanOffset) return
+        this.#offsets.remove((pair) => pair.group === record.group)
+        this.#offsetsVersion = this.#next(this.#offsetsVersion)
+        return
+      case 'offsets':
+        for (const [topic, group, queueId, offset] of record.entries) {
+          this.#offsets.set(topic, group, queueId, offset)
+        }
+        this.#offsetsVersion = this.#next(this.#offsetsVersion)
+        return
+      case 'resetOffset':
+        for (const [queueId, offset] of record.entries) {
+          this.#offsets.set(record.topic, record.group, queueId, offset)
+        }
+        this.#offsetsVersion = this.#next(this.#offsetsVersion)
+        return
+      case 'delay':
+        for (const [level, offset] of record.entries) this.#delayOffsets.set(level, offset)
+        this.#delayVersion = this.#next(this.#delayVersion)
+        return
+    }
+  }
+
+  #problemOf(record: StateRecord): string | undefined {
+    const known = readRecord(record)
+    if (typeof known === 'string') return known
+    const { topics, groups, offsets } = this.#limits
+    switch (known.kind) {
+      case 'topic': {
+        const { topicName } = known.config
+        const isNew = !this.#topics.has(topicName)
+        if (isNew && this.#topics.size >= topics) return `there are ${topics} topics already`
+        return topicNameProblem(topicName)
+      }
+      case 'group': {
+        const { groupName } = known.config
+        const isNew = !this.#groups.has(groupName)
+        if (isNew && this.#groups.size >= groups) return `there are ${groups} groups already`
+        return groupNameProblem(groupName)
+      }
+      case 'offsets': {
+        const added = known.entries.filter(
+          ([topic, group, queueId]) => !this.#offsets.has(topic, group, queueId),
+        )
+        return this.#offsets.entryCount + added.length > offsets
+          ? `there are ${offsets} consumer offsets already`
+          : undefined
+      }
+      case 'resetOffset':
+        return this.#offsets.entryCount + known.entries.length > offsets
+          ? `there are ${offsets} consumer offsets already`
+          : undefined
+      default:
+        return undefined
+    }
+  }
+
+  *#allOffsets(): Generator<[string, string, number, number]> {
+    for (const { topic, group, offsets } of this.#offsets.pairs()) {
+      for (const [queueId, offset] of offsets) yield [topic, group, queueId, offset]
+    }
+  }
+
+  #next(version: DataVersion): DataVersion {
+    return {
+      stateVersion: this.#term,
+      counter: version.counter + 1,
+      timestamp: this.#nowMs(),
+    }
+  }
+}
+
+function firstVersion(): DataVersion {
+  return { stateVersion: 0, counter: 0, timestamp: 0 }
 }

@@ -1,14 +1,30 @@
-/** API skeleton, being filled in (store helper). Everything below the handlers: queues, index, state, dispatch. */
-import type { LogFileReader } from '@ringledger/io'
+/**
+ * Everything below the broker's handlers: consume queues, key index, replicated state, message reader, and the dispatch that
+ * feeds them from the committed log. Owns their order at start and at close. One thread only.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
-import type { StateRecord } from '../state/records.ts'
-import type { ReplicatedState } from '../state/replicated-state.ts'
-import type { ConsumeQueue, ConsumeQueues, KeyIndex, MessageReader } from './consume-queue.ts'
+import { decodeStateRecord, type StateRecord } from '../state/records.ts'
+import { ReplicatedState, type StateLimits } from '../state/replicated-state.ts'
+import { StateFiles } from '../state/state-files.ts'
+import { ApacheMarks } from './apache-marks.ts'
+import { CheckpointFile, readBootId } from './checkpoint-file.ts'
+import type { ConsumeQueue } from './consume-queue.ts'
+import { ConsumeQueues } from './consume-queues.ts'
+import { Dispatcher, type DispatchListener } from './dispatcher.ts'
+import { onDisk } from './file-io.ts'
+import { KeyIndex } from './key-index.ts'
+import { type LogFiles, MessageReader } from './message-reader.ts'
+import { recoverStore } from './store-recovery.ts'
+import { DEFAULT_INTERVALS, WriteBack, type WriteBackIntervals } from './write-back.ts'
 
 export interface StoreListener {
-  /** Queue `waiters > 0` and a unit was appended. Called within dispatch: remember, answer after the duty. */
+  /**
+   * A unit was appended to a queue whose `waiters` is above 0. Called within dispatch: note it, answer after the duty.
+   */
   onMessage(queue: ConsumeQueue, queueOffset: number, tagsCode: number): void
-  /** A committed state record; `state` has it already (unless it was older than its snapshot), queues of a deleted topic are gone. */
+  /** A committed state record was applied: `state` has it, and the queues of a deleted topic are gone. */
   onRecord(record: StateRecord, position: number, endPosition: number): void
 }
 
@@ -16,38 +32,255 @@ export interface BrokerStoreOptions {
   /** storePathRootDir */
   rootDirectory: string
   arena: LogArena
-  files: LogFileReader
-  /** First position of the log after recovery, and its (durable) end. */
+  /** The segment files; `LogFileReader` of @ringledger/io fits. */
+  files: LogFiles
+  /** The log after recovery: its first position and its durable end. */
   logFirstPosition: number
   logEndPosition: number
   /** mappedFileSizeConsumeQueue, default 6,000,000 */
   consumeQueueFileBytes?: number
-  /** maxHashSlotNum / maxIndexNum */
-  indexSlots?: number
-  indexEntries?: number
-  /** messageDelayLevel in ms, level 1 first */
-  delayLevelsMs?: readonly number[]
+  /** Open consume queue files, default 256 */
   maxOpenFiles?: number
+  /** maxHashSlotNum, default 5,000,000 */
+  indexSlots?: number
+  /** maxIndexNum, default 20,000,000 */
+  indexEntries?: number
+  /** messageDelayLevel in ms, level 1 first; default Apache's 18 levels */
+  delayLevelsMs?: readonly number[]
+  limits?: StateLimits
+  intervals?: WriteBackIntervals
   nowMs?: () => number
+  /** Identifies this run of the machine. */
+  bootId?: string
   log?: (line: string) => void
-  /** Catch-up and rebuild progress. */
+  /** After a restart: how far dispatch is on its way to where the log ended. */
   onProgress?: (position: number, endPosition: number) => void
 }
 
-export declare class BrokerStore {
+const STATE_SAVE_MS = 5000
+/** Saving the state may take this part of the thread's time at most. */
+const STATE_SAVE_SHARE = 50
+const PROGRESS_STEP_BYTES = 256 * 1024 * 1024
+const DEFAULT_DUTY_ENTRIES = 1024
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const APACHE_DELAY_LEVELS_MS: readonly number[] = [
+  ...[1, 5, 10, 30].map((seconds) => seconds * SECOND),
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 60, 120].map((minutes) => minutes * MINUTE),
+]
+
+export class BrokerStore {
   readonly queues: ConsumeQueues
   readonly index: KeyIndex
   readonly reader: MessageReader
   readonly state: ReplicatedState
-  static open(options: BrokerStoreOptions, listener: StoreListener): BrokerStore
-  /** Dispatches up to `maxEntries` committed entries; true if it did anything. Throws LedgerError CORRUPT: stop the thread. */
-  duty(maxEntries?: number): boolean
-  /** Every committed entry (as of this call) is dispatched. */
-  get caughtUp(): boolean
-  get dispatchedPosition(): number
-  /** Write-back and checkpoint, bounded work per call. Call each turn with idle = nothing else to do; it looks at the clock itself. */
-  tick(nowMs: number, idle: boolean): void
-  /** Log positions from here on are still needed by this store's recovery (retention must not pass it). */
-  get neededFromPosition(): number
-  close(): void
+  /** False when the run before was killed or crashed. */
+  readonly lastExitWasClean: boolean
+  /** Queues and index are being built anew from the log's beginning. */
+  readonly rebuilding: boolean
+  readonly #options: BrokerStoreOptions
+  readonly #listener: StoreListener
+  readonly #stateFiles: StateFiles
+  readonly #checkpoint: CheckpointFile
+  readonly #marks: ApacheMarks
+  readonly #dispatcher: Dispatcher
+  readonly #writeBack: WriteBack
+  #replaying = false
+  #reportAt: number
+  #stateSaveDueMs = 0
+
+  /** Recovers; may read the log's part since the last state snapshot. Throws LedgerError `CORRUPT`, `DISK_FAILED`, `BAD_CONFIG`. */
+  static open(options: BrokerStoreOptions, listener: StoreListener): BrokerStore {
+    return new BrokerStore(options, listener)
+  }
+
+  private constructor(options: BrokerStoreOptions, listener: StoreListener) {
+    const { rootDirectory, arena, files, logFirstPosition, logEndPosition } = options
+    const log = options.log ?? (() => {})
+    const bootId = options.bootId ?? readBootId()
+    this.#options = options
+    this.#listener = listener
+    onDisk(`store ${rootDirectory}`, () => mkdirSync(rootDirectory, { recursive: true }))
+    this.#checkpoint = new CheckpointFile(join(rootDirectory, 'ringledger-dispatch'))
+    this.#marks = new ApacheMarks(rootDirectory)
+    this.lastExitWasClean = this.#marks.lastExitWasClean
+    this.queues = new ConsumeQueues(queueOptions(options, log))
+    this.index = new KeyIndex(indexOptions(options, log))
+    this.reader = new MessageReader(arena, files)
+    const checkpoint = this.#checkpoint.found
+    const { queues, index } = this
+    const recovered = recoverStore({
+      queues,
+      index,
+      checkpoint,
+      bootId,
+      logFirstPosition,
+      logEndPosition,
+      log,
+    })
+    const { mark } = recovered
+    this.rebuilding = recovered.rebuilt && logEndPosition > logFirstPosition
+    this.#stateFiles = new StateFiles(join(rootDirectory, 'config'))
+    this.state = this.#loadState()
+    this.#dispatcher = new Dispatcher({
+      arena,
+      files,
+      queues,
+      index,
+      listener: this.#dispatchListener(),
+      delayLevelsMs: options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS,
+      position: mark.position,
+      stateEnd: mark.stateEnd,
+    })
+    this.#replayState(Math.min(mark.position, mark.stateEnd))
+    this.#writeBack = new WriteBack({
+      arena,
+      queues,
+      index,
+      dispatcher: this.#dispatcher,
+      checkpoint: this.#checkpoint,
+      marks: this.#marks,
+      bootId,
+      handedOver: mark,
+      synced: mark,
+      intervals: options.intervals ?? DEFAULT_INTERVALS,
+    })
+    this.#writeBack.settle()
+    this.#reportAt = mark.position + PROGRESS_STEP_BYTES
+  }
+
+  /** Applies up to `maxEntries` committed entries; true if there were any. Throws LedgerError `CORRUPT`: stop the thread. */
+  duty(maxEntries: number = DEFAULT_DUTY_ENTRIES): boolean {
+    const before = this.#dispatcher.position
+    if (!this.#dispatcher.duty(maxEntries)) return false
+    if (before < this.#options.logEndPosition) this.#report()
+    return true
+  }
+
+  /** Every entry that is committed now is applied. */
+  get caughtUp(): boolean {
+    return this.#dispatcher.position >= this.#options.arena.committed
+  }
+
+  get dispatchedPosition(): number {
+    return this.#dispatcher.position
+  }
+
+  /** A bounded piece of write-back; call it every turn. `idle`: nothing else waits. */
+  tick(nowMs: number, idle: boolean): void {
+    this.#writeBack.tick(nowMs, idle)
+    if (nowMs >= this.#stateSaveDueMs) this.#saveState(nowMs)
+  }
+
+  /** The log's beginning moved (retention): older units stop to count. */
+  set logFirstPosition(position: number) {
+    this.queues.logMinPosition = position
+  }
+
+  /** Recovery of this store may read the log from here on: retention must not pass it. */
+  get neededFromPosition(): number {
+    const stateNeeds = this.#dispatcher.stateEnd > this.#stateFiles.savedPosition
+    const { syncedPosition } = this.#writeBack
+    return stateNeeds ? Math.min(syncedPosition, this.#stateFiles.savedPosition) : syncedPosition
+  }
+
+  /** Writes and syncs everything. */
+  close(): void {
+    this.#writeBack.settle()
+    this.#stateFiles.save(this.state)
+    this.queues.close()
+    this.index.close()
+    this.#checkpoint.close()
+    this.#marks.close(true)
+  }
+
+  #loadState(): ReplicatedState {
+    const { limits, nowMs, logFirstPosition, logEndPosition, log } = this.#options
+    const content = this.#stateFiles.load()
+    if (content.appliedPosition > logEndPosition) {
+      log?.(`config/ is of log position ${content.appliedPosition}, the log ends before`)
+      content.appliedPosition = logFirstPosition
+    }
+    return new ReplicatedState(content, limits, nowMs)
+  }
+
+  /** Records between the snapshot of the tables and where dispatch goes on. */
+  #replayState(to: number): void {
+    const from = Math.max(this.state.appliedPosition, this.#options.logFirstPosition)
+    if (from >= to) return
+    this.#replaying = true
+    try {
+      this.#dispatcher.replayState(from, to)
+    } finally {
+      this.#replaying = false
+    }
+  }
+
+  #dispatchListener(): DispatchListener {
+    return {
+      onMessage: (queue, queueOffset, tagsCode) =>
+        this.#listener.onMessage(queue, queueOffset, tagsCode),
+      onState: (text, position, endPosition) => this.#onState(text, position, endPosition),
+    }
+  }
+
+  #onState(text: string, position: number, endPosition: number): void {
+    const record = decodeStateRecord(text)
+    const deletes = record.kind === 'deleteTopic' && !this.#replaying
+    if (deletes) this.#deleteQueues(record.topic, endPosition)
+    const isNew = this.state.apply(record, position, endPosition)
+    if (isNew && !this.#replaying) this.#listener.onRecord(record, position, endPosition)
+  }
+
+  /** Synced before and noted after, so that recovery finds the totals it expects whenever the machine stops. */
+  #deleteQueues(topic: string, endPosition: number): void {
+    if (!this.queues.hasTopic(topic)) return
+    this.#writeBack.settle()
+    this.queues.deleteTopic(topic)
+    this.#writeBack.noteSynced(endPosition)
+  }
+
+  #saveState(nowMs: number): void {
+    this.#stateSaveDueMs = nowMs + STATE_SAVE_MS
+    const { appliedPosition } = this.state
+    if (appliedPosition === this.#stateFiles.savedPosition) return
+    if (this.#options.arena.durable < appliedPosition) return
+    const startedMs = performance.now()
+    this.#stateFiles.save(this.state)
+    const tookMs = performance.now() - startedMs
+    this.#stateSaveDueMs = nowMs + Math.max(STATE_SAVE_MS, tookMs * STATE_SAVE_SHARE)
+  }
+
+  #report(): void {
+    const { onProgress, logEndPosition } = this.#options
+    const { position } = this.#dispatcher
+    if (position < this.#reportAt && position < logEndPosition) return
+    this.#reportAt = position + PROGRESS_STEP_BYTES
+    onProgress?.(Math.min(position, logEndPosition), logEndPosition)
+  }
+}
+
+function queueOptions(
+  options: BrokerStoreOptions,
+  log: (line: string) => void,
+): ConstructorParameters<typeof ConsumeQueues>[0] {
+  return {
+    directory: join(options.rootDirectory, 'consumequeue'),
+    log,
+    ...(options.consumeQueueFileBytes && { fileBytes: options.consumeQueueFileBytes }),
+    ...(options.maxOpenFiles && { maxOpenFiles: options.maxOpenFiles }),
+  }
+}
+
+function indexOptions(
+  options: BrokerStoreOptions,
+  log: (line: string) => void,
+): ConstructorParameters<typeof KeyIndex>[0] {
+  return {
+    directory: join(options.rootDirectory, 'index'),
+    log,
+    ...(options.indexSlots && { slots: options.indexSlots }),
+    ...(options.indexEntries && { entries: options.indexEntries }),
+    ...(options.nowMs && { nowMs: options.nowMs }),
+  }
 }

@@ -1,0 +1,173 @@
+/**
+ * Walks committed entries in order and gives every message its consume queue unit and its index keys.
+ * Owns the position below which everything is in queues, index and state (shared as `arena.dispatched`). It never skips
+ * what it cannot read: it throws LedgerError `CORRUPT`, and the thread stops.
+ */
+import { LedgerError } from '@ringledger/base'
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import type { ConsumeQueue } from './consume-queue.ts'
+import type { ConsumeQueues } from './consume-queues.ts'
+import { EntryPlan, PlanKind } from './entry-plan.ts'
+import type { KeyIndex } from './key-index.ts'
+import { LogWindow } from './log-window.ts'
+import type { LogFiles } from './message-reader.ts'
+
+export interface DispatchListener {
+  /** Called only for queues with `waiters` above 0, after the unit was appended. */
+  onMessage(queue: ConsumeQueue, queueOffset: number, tagsCode: number): void
+  /** A committed state record, in log order. */
+  onState(text: string, position: number, endPosition: number): void
+}
+
+export interface DispatcherOptions {
+  arena: LogArena
+  files: LogFiles
+  queues: ConsumeQueues
+  index: KeyIndex
+  listener: DispatchListener
+  /** messageDelayLevel in ms, level 1 first. */
+  delayLevelsMs: readonly number[]
+  /** Where to begin: queues and index hold everything below. */
+  position: number
+  /** End of the newest state record below that, 0 if none. */
+  stateEnd?: number
+}
+
+export class Dispatcher {
+  readonly #arena: LogArena
+  readonly #window: LogWindow
+  readonly #queues: ConsumeQueues
+  readonly #index: KeyIndex
+  readonly #listener: DispatchListener
+  readonly #plan: EntryPlan
+  #position: number
+  #oldestSeen: number
+  #stateEnd = 0
+  #storeTimestampMs = 0
+  /** Queues and index have these messages already; only state records count. */
+  #stateOnly = false
+
+  constructor(options: DispatcherOptions) {
+    this.#arena = options.arena
+    this.#window = new LogWindow(options.files)
+    this.#queues = options.queues
+    this.#index = options.index
+    this.#listener = options.listener
+    this.#plan = new EntryPlan(options.queues, options.delayLevelsMs)
+    this.#position = options.position
+    this.#stateEnd = options.stateEnd ?? 0
+    this.#oldestSeen = options.arena.oldest
+    this.#arena.dispatched = options.position
+  }
+
+  /** Everything below is in queues, index and state. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** End of the newest state record that was passed, 0 if none. */
+  get stateEnd(): number {
+    return this.#stateEnd
+  }
+
+  /** Store timestamp of the newest message that was passed. */
+  get storeTimestampMs(): number {
+    return this.#storeTimestampMs
+  }
+
+  /** Dispatches up to `maxEntries` committed entries; true if there were any. */
+  duty(maxEntries: number): boolean {
+    const committed = this.#arena.committed
+    if (this.#position >= committed) return false
+    try {
+      for (let count = 0; count < maxEntries && this.#position < committed; count++) {
+        this.#next(committed)
+      }
+    } finally {
+      this.#arena.dispatched = this.#position
+    }
+    return true
+  }
+
+  /** Hands the state records between two positions to the listener, from the files alone. */
+  replayState(from: number, to: number): void {
+    const resumeAt = this.#position
+    this.#position = from
+    this.#stateOnly = true
+    try {
+      while (this.#position < to) this.#nextFromFiles(to)
+    } finally {
+      this.#stateOnly = false
+      this.#position = resumeAt
+    }
+  }
+
+  #next(committed: number): void {
+    const position = this.#position
+    // It can have fallen: a cut below it empties the arena, and what follows is in no file yet.
+    if (position < this.#oldestSeen) this.#oldestSeen = this.#arena.oldest
+    if (position >= this.#oldestSeen) {
+      const { bytes, view } = this.#arena
+      const offset = this.#arena.offsetOf(position)
+      const plan = this.#plan
+      const problem = plan.look(bytes, view, offset, bytes.length, position, committed, false)
+      this.#oldestSeen = this.#arena.oldest
+      if (position >= this.#oldestSeen) {
+        this.#carryOut(problem)
+        return
+      }
+    }
+    this.#nextFromFiles(Math.min(committed, this.#arena.durable))
+  }
+
+  /** What lies below `oldest` is on the disk; what is not on the disk yet must not be read ahead. */
+  #nextFromFiles(end: number): void {
+    const window = this.#window
+    const position = this.#position
+    const offset = window.load(position, end)
+    const { bytes, view, filled } = window
+    this.#carryOut(this.#plan.look(bytes, view, offset, filled, position, end, this.#stateOnly))
+  }
+
+  #carryOut(problem: string): void {
+    const position = this.#position
+    if (problem !== '') {
+      throw new LedgerError('CORRUPT', `log position ${position}: found ${problem}`)
+    }
+    const plan = this.#plan
+    const end = position + plan.entryBytes
+    switch (plan.kind) {
+      case PlanKind.MESSAGE:
+        if (!this.#stateOnly) this.#addMessage()
+        break
+      case PlanKind.PREPARED:
+        if (!this.#stateOnly) this.#addKeys()
+        break
+      case PlanKind.STATE:
+        this.#listener.onState(plan.stateText, position, end)
+        if (!this.#stateOnly) this.#stateEnd = end
+        break
+    }
+    this.#position = end
+  }
+
+  #addMessage(): void {
+    const plan = this.#plan
+    const { message, topic, tagsCode } = plan
+    const { queueId, queueOffset } = message
+    const queue =
+      topic?.queues.get(queueId) ??
+      this.#queues.obtain(topic === undefined ? plan.topicText : topic.topic, queueId)
+    queue.append(queueOffset, message.physicalOffset, message.sizeBytes, tagsCode)
+    this.#storeTimestampMs = message.storeTimestampMs
+    this.#addKeys()
+    if (queue.waiters > 0) this.#listener.onMessage(queue, queueOffset, tagsCode)
+  }
+
+  #addKeys(): void {
+    const { message, keyCount, keyHashes } = this.#plan
+    for (let key = 0; key < keyCount; key++) {
+      this.#index.put(keyHashes[key]!, message.physicalOffset, message.storeTimestampMs)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Whole-range reads and writes of files of this package. Owns the rule that a short write is continued and a failed one
+ * is a `DISK_FULL` or `DISK_FAILED` error that names the file's purpose.
+ */
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
+import { LedgerError } from '@ringledger/base'
+
+function diskError(what: string, error: unknown): LedgerError {
+  const errno = (error as NodeJS.ErrnoException).code
+  const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED'
+  return new LedgerError(code, `${what}: ${(error as Error).message}`, { cause: error })
+}
+
+/** Runs a file call; its failure becomes a LedgerError `DISK_FULL` or `DISK_FAILED`. */
+export function onDisk<Result>(what: string, call: () => Result): Result {
+  try {
+    return call()
+  } catch (error) {
+    throw diskError(what, error)
+  }
+}
+
+/** Writes all of `bytes[offset, offset + sizeBytes)` at `position`. */
+export function writeFully(
+  descriptor: number,
+  bytes: Buffer,
+  offset: number,
+  sizeBytes: number,
+  position: number,
+  what: string,
+): void {
+  let done = 0
+  try {
+    while (done < sizeBytes) {
+      done += writeSync(descriptor, bytes, offset + done, sizeBytes - done, position + done)
+    }
+  } catch (error) {
+    throw diskError(what, error)
+  }
+}
+
+/** Reads up to `sizeBytes`; fewer only at the end of the file. */
+export function readFully(
+  descriptor: number,
+  target: Buffer,
+  offset: number,
+  sizeBytes: number,
+  position: number,
+  what: string,
+): number {
+  let done = 0
+  try {
+    while (done < sizeBytes) {
+      const count = readSync(descriptor, target, offset + done, sizeBytes - done, position + done)
+      if (count === 0) break
+      done += count
+    }
+  } catch (error) {
+    throw diskError(what, error)
+  }
+  return done
+}
+
+/** Makes names in a directory durable. */
+export function syncDirectory(path: string): void {
+  onDisk(`sync of directory ${path}`, () => {
+    const descriptor = openSync(path, 'r')
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+}

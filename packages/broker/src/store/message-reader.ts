@@ -1,0 +1,128 @@
+/**
+ * Committed messages by physical offset, copied from the log arena while it has them, else from the segment files.
+ * Owns the rule that nothing above the committed position is ever shown, and nothing that is not the start of a message.
+ */
+import {
+  ENTRY_HEADER_BYTES,
+  entryBodyBytes,
+  entryMagic,
+  entryPosition,
+  MAGIC_NORMAL,
+  MESSAGE_MAGIC_V1,
+  MESSAGE_MAGIC_V2,
+  MIN_MESSAGE_BYTES,
+  msgMagic,
+  msgStoreTimestamp,
+  msgTotalSize,
+} from '@ringledger/protocol'
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+
+/** What this package needs of the segment files; `LogFileReader` of @ringledger/io has it. */
+export interface LogFiles {
+  /** Copies up to `maxBytes` of the log from `position` on, perhaps fewer; 0 when the files do not have it. */
+  read(position: number, target: Buffer, offset: number, maxBytes: number): number
+}
+
+/** Entry header and as much of a message as holds its store timestamp, IPv6 hosts included. */
+const HEAD_BYTES = ENTRY_HEADER_BYTES + MIN_MESSAGE_BYTES
+
+export class MessageReader {
+  readonly #arena: LogArena
+  readonly #files: LogFiles
+  readonly #head: Buffer = Buffer.alloc(HEAD_BYTES)
+  readonly #headView: DataView = new DataView(this.#head.buffer, this.#head.byteOffset, HEAD_BYTES)
+  /** Committed position as last seen; it only rises, so it is looked up only for a message above it. */
+  #committed = 0
+
+  constructor(arena: LogArena, files: LogFiles) {
+    this.#arena = arena
+    this.#files = files
+  }
+
+  /** Copies one stored message; false when it is not committed, gone, or no message of that size starts there. */
+  read(physicalOffset: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    if (sizeBytes < MIN_MESSAGE_BYTES || targetOffset + sizeBytes > target.length) return false
+    if (!this.#isCommitted(physicalOffset, sizeBytes)) return false
+    if (!this.#copy(physicalOffset, sizeBytes, target, targetOffset)) return false
+    return isMessageOf(target, targetOffset, sizeBytes)
+  }
+
+  /** Size of the message that starts exactly there, -1 when none does. Safe for any number a client sends. */
+  sizeAt(physicalOffset: number): number {
+    if (!this.#readHead(physicalOffset)) return -1
+    return entryBodyBytes(this.#headView, 0)
+  }
+
+  /** When the message of that size was stored, in ms; -1 when it is not there. */
+  storeTimestampAt(physicalOffset: number, sizeBytes: number): number {
+    if (sizeBytes < MIN_MESSAGE_BYTES || !this.#isCommitted(physicalOffset, sizeBytes)) return -1
+    const head = this.#head
+    if (!this.#copy(physicalOffset, MIN_MESSAGE_BYTES, head, 0)) return -1
+    return isMessageOf(head, 0, sizeBytes) ? msgStoreTimestamp(head, 0) : -1
+  }
+
+  #isCommitted(physicalOffset: number, sizeBytes: number): boolean {
+    if (!Number.isSafeInteger(physicalOffset) || physicalOffset < ENTRY_HEADER_BYTES) return false
+    const end = physicalOffset + sizeBytes
+    if (end <= this.#committed) return true
+    this.#committed = this.#arena.committed
+    return end <= this.#committed
+  }
+
+  /** The entry header and the message's first bytes, checked to be those of a message at that place. */
+  #readHead(physicalOffset: number): boolean {
+    if (!this.#isCommitted(physicalOffset, MIN_MESSAGE_BYTES)) return false
+    const position = physicalOffset - ENTRY_HEADER_BYTES
+    const view = this.#headView
+    if (!this.#copyRange(position, HEAD_BYTES, this.#head, 0)) return false
+    if (entryMagic(view, 0) !== MAGIC_NORMAL || entryPosition(view, 0) !== position) return false
+    const sizeBytes = entryBodyBytes(view, 0)
+    return (
+      sizeBytes >= MIN_MESSAGE_BYTES &&
+      isMessageOf(this.#head, ENTRY_HEADER_BYTES, sizeBytes) &&
+      this.#isCommitted(physicalOffset, sizeBytes)
+    )
+  }
+
+  #copy(physicalOffset: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    const arena = this.#arena
+    const position = physicalOffset - ENTRY_HEADER_BYTES
+    if (arena.holds(position)) {
+      const start = arena.offsetOf(position) + ENTRY_HEADER_BYTES
+      if (start + sizeBytes <= arena.bytes.length) {
+        arena.bytes.copy(target, targetOffset, start, start + sizeBytes)
+        if (arena.holds(position)) return true
+      }
+    }
+    return this.#readFiles(physicalOffset, sizeBytes, target, targetOffset)
+  }
+
+  /** As `#copy`, from the entry's first byte; `position` may be anything, so what is found there must be checked. */
+  #copyRange(position: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    const arena = this.#arena
+    if (arena.holds(position)) {
+      const start = arena.offsetOf(position)
+      arena.bytes.copy(target, targetOffset, start, start + sizeBytes)
+      if (arena.holds(position)) return true
+    }
+    return this.#readFiles(position, sizeBytes, target, targetOffset)
+  }
+
+  #readFiles(position: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    let done = 0
+    while (done < sizeBytes) {
+      const count = this.#files.read(position + done, target, targetOffset + done, sizeBytes - done)
+      if (count <= 0) return false
+      done += count
+    }
+    return true
+  }
+}
+
+function isMessageOf(bytes: Buffer, offset: number, sizeBytes: number): boolean {
+  const magic = msgMagic(bytes, offset)
+  return (
+    msgTotalSize(bytes, offset) === sizeBytes &&
+    (magic === MESSAGE_MAGIC_V1 || magic === MESSAGE_MAGIC_V2)
+  )
+}

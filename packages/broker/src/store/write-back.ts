@@ -1,0 +1,136 @@
+/**
+ * Brings queues and index to the disk in small steps between other work, and notes in the checkpoint how far that is.
+ * Owns the invariant: a mark is written only after everything below its position was handed over (or synced), and while the
+ * log itself is durable up to there.
+ */
+import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import type { ApacheMarks } from './apache-marks.ts'
+import type { CheckpointFile, DispatchMark } from './checkpoint-file.ts'
+import type { ConsumeQueues } from './consume-queues.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { KeyIndex } from './key-index.ts'
+
+export interface WriteBackIntervals {
+  /** Between checkpoints: after a crash of the process, what came since is dispatched again. */
+  flushMs: number
+  /** Between syncs: the same after a crash of the machine. */
+  syncMs: number
+}
+
+export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30_000 }
+/** What one call writes at most; a call then takes well below a millisecond. */
+const QUEUES_PER_STEP = 64
+const PAGES_PER_STEP = 128
+
+export interface WriteBackParts {
+  arena: LogArena
+  queues: ConsumeQueues
+  index: KeyIndex
+  dispatcher: Dispatcher
+  checkpoint: CheckpointFile
+  marks: ApacheMarks
+  bootId: string
+  handedOver: DispatchMark
+  synced: DispatchMark
+  intervals: WriteBackIntervals
+}
+
+export class WriteBack {
+  readonly #parts: WriteBackParts
+  #handedOver: DispatchMark
+  #synced: DispatchMark
+  /** What the flush under way will have handed over. */
+  #flushing: DispatchMark | undefined
+  #syncing: DispatchMark | undefined
+  #flushedAtMs = 0
+  #syncedAtMs = 0
+
+  constructor(parts: WriteBackParts) {
+    this.#parts = parts
+    this.#handedOver = parts.handedOver
+    this.#synced = parts.synced
+  }
+
+  /** After a crash of the machine dispatch starts here. */
+  get syncedPosition(): number {
+    return this.#synced.position
+  }
+
+  /** `idle`: nothing else waits, so a sync (some milliseconds) is welcome now. */
+  tick(nowMs: number, idle: boolean): void {
+    this.#flushStep(nowMs)
+    this.#syncStep(nowMs, idle)
+  }
+
+  /** Everything dispatched so far is on the disk when it returns, and the checkpoint says so. */
+  settle(position: number = this.#parts.dispatcher.position): void {
+    const { queues, index } = this.#parts
+    queues.sync()
+    index.sync()
+    this.noteSynced(position)
+  }
+
+  /** Notes that queues and index, as they are now, are those of `position` and synced. */
+  noteSynced(position: number): void {
+    const mark = { ...this.#markOfNow(), position }
+    this.#flushing = undefined
+    this.#syncing = undefined
+    this.#handedOver = mark
+    this.#synced = mark
+    this.#write()
+    this.#parts.checkpoint.sync()
+  }
+
+  #flushStep(nowMs: number): void {
+    const { queues, index, dispatcher, arena } = this.#parts
+    if (this.#flushing === undefined) {
+      const isDue = nowMs - this.#flushedAtMs >= this.#parts.intervals.flushMs
+      if (!isDue || dispatcher.position === this.#handedOver.position) return
+      this.#flushing = this.#markOfNow()
+      queues.beginFlush()
+      index.beginFlush()
+    }
+    if (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(PAGES_PER_STEP)) return
+    if (arena.durable < this.#flushing.position) return
+    this.#handedOver = this.#flushing
+    this.#flushing = undefined
+    this.#flushedAtMs = nowMs
+    this.#write()
+  }
+
+  #syncStep(nowMs: number, idle: boolean): void {
+    const { queues, index, checkpoint, intervals } = this.#parts
+    const waitedMs = nowMs - this.#syncedAtMs
+    if (this.#syncing === undefined) {
+      if (waitedMs < intervals.syncMs || this.#synced.position === this.#handedOver.position) return
+      this.#syncing = this.#handedOver
+      queues.beginSync()
+      index.beginSync()
+    }
+    if (!idle && waitedMs < 2 * intervals.syncMs) return
+    if (queues.syncStep() || index.syncStep()) return
+    this.#synced = this.#syncing
+    this.#syncing = undefined
+    this.#syncedAtMs = nowMs
+    this.#write()
+    checkpoint.sync()
+  }
+
+  #markOfNow(): DispatchMark {
+    const { queues, index, dispatcher } = this.#parts
+    const { units, queues: queueTotal } = queues.totals
+    return {
+      position: dispatcher.position,
+      unitTotal: units,
+      queueTotal,
+      index: index.mark,
+      stateEnd: dispatcher.stateEnd,
+    }
+  }
+
+  #write(): void {
+    const { checkpoint, marks, dispatcher, index, bootId } = this.#parts
+    checkpoint.write({ bootId, handedOver: this.#handedOver, synced: this.#synced })
+    marks.write(dispatcher.storeTimestampMs, index.lastUpdateTimestampMs)
+  }
+}
