@@ -2,6 +2,8 @@
 export { checkConfig, type NodeId, type RaftConfig } from './config.ts'
 export type { Effects, Persist, ReadResult, RoleChange, TransferEnded } from './effects.ts'
 export type { AppendPlan } from './leader.ts'
+export { isPeerMessage } from './message-check.ts'
+export { describeMessage } from './message-text.ts'
 export {
   type Append,
   type AppendReply,

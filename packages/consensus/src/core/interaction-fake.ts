@@ -28,7 +28,7 @@
 import { assert, seededRandom } from '@ringledger/base'
 import { FakeDriver, type FakeEntry, type Letter, logOfTerms } from './driver-fake.ts'
 import type { Effects } from './effects.ts'
-import { describeLetter } from './letter-text.ts'
+import { describeMessage } from './message-text.ts'
 import type { HardState } from './messages.ts'
 
 /** More deliveries than any scenario needs: the nodes talk in circles. */
@@ -334,4 +334,10 @@ export class Interaction {
 
 function pair(left: string, right: string): string {
   return left < right ? `${left}-${right}` : `${right}-${left}`
+}
+
+/** A letter as one line. */
+function describeLetter({ message, entries }: Letter): string {
+  const bytes = entries.length === 0 ? '' : ` entries=${entries.map((e) => e.term).join(',')}`
+  return `${message.from}>${message.to} ${describeMessage(message)}${bytes}`
 }

@@ -24,6 +24,13 @@ export interface Transfer {
 /** Failed campaigns that are tried again quickly before the pauses grow. */
 const QUICK_RETRIES = 4
 
+/** Does `message` say all that `earlier` said, to the same peer? Keeps the waiting room small. */
+function supersedes(message: PeerMessage, earlier: PeerMessage): boolean {
+  if (message.to !== earlier.to || message.type !== earlier.type) return false
+  if (message.type !== 'appendReply' || earlier.type !== 'appendReply') return true
+  return message.accepted === earlier.accepted
+}
+
 export class RaftState {
   readonly config: CheckedConfig
   readonly log: LogView
@@ -59,7 +66,7 @@ export class RaftState {
   /** Id of the last hard state given out, and of the last one known to be synced. */
   persistId = 0
   savedId = 0
-  /** Messages that rest on a hard state not yet saved: at most one per peer and type. */
+  /** Messages that rest on a hard state not yet saved: at most one per peer and kind. */
   waiting: PeerMessage[] = []
 
   /** Pre-candidate and candidate: the answers so far, own vote included. */
@@ -118,7 +125,7 @@ export class RaftState {
       this.send(message)
       return
     }
-    const stale = this.waiting.findIndex((m) => m.to === message.to && m.type === message.type)
+    const stale = this.waiting.findIndex((earlier) => supersedes(message, earlier))
     if (stale >= 0) this.waiting.splice(stale, 1)
     this.waiting.push(message)
   }
