@@ -18,7 +18,7 @@ import {
 import type { LogEnd } from './resume-mark.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
-const WINDOW_BYTES = 4 * 1024 ** 2
+const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
 
 /** Why the walk stopped; `unused`: only zeros where the next entry would be. `filler`: a blank with no entry behind it. */
 export type ScanStop =
@@ -50,14 +50,16 @@ type VisitEntry = (position: number, sizeBytes: number, index: number, term: num
 
 export class EntryScan {
   readonly #data: SegmentFiles
-  #window: Buffer = Buffer.alloc(WINDOW_BYTES)
+  #window: Buffer
   #view: DataView
   #windowStart = 0
   #windowBytes = 0
   readonly #expected: ExpectedEntry = { position: 0 }
 
-  constructor(data: SegmentFiles) {
+  /** Reads ahead `windowBytes` at a time; what was read is not looked at anew, so the files must stand still. */
+  constructor(data: SegmentFiles, windowBytes: number = SCAN_WINDOW_BYTES) {
     this.#data = data
+    this.#window = Buffer.alloc(windowBytes)
     this.#view = this.#viewOf(this.#window)
   }
 

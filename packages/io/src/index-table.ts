@@ -61,7 +61,7 @@ export class IndexTable {
     return from
   }
 
-  /** Largest index of at least `low` whose entry starts at or below `position`; -1 when there is none. */
+  /** Largest index of at least `low` whose entry starts at or below `position`, in {@link unit}; -1 when there is none. */
   indexAt(position: number, low: number): number {
     let found = -1
     let from = Math.max(low, Math.ceil(this.#source.firstPosition / INDEX_UNIT_BYTES))
@@ -75,6 +75,7 @@ export class IndexTable {
         to = middle - 1
       }
     }
+    if (found >= 0) this.read(found)
     return found
   }
 

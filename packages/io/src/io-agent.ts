@@ -20,8 +20,10 @@ import type { LogStore } from './log-store.ts'
 const SPACE_RETRY_MS = 250
 /** Free space is looked at after this much of the log, and at this interval while idle. */
 const SPACE_CHECK_BYTES: number = 16 * 1024 ** 2
-/** Index units are synced in bites of this much log, so that no sync of them is long. */
-const INDEX_SYNC_BYTES: number = 4 * 1024 ** 2
+/** Index units are synced in bites, this many for each move of the resume mark, so that no sync of them is long. */
+const INDEX_SYNCS_PER_MARK = 16
+/** The same while groups follow one another without a pause. */
+const INDEX_SYNCS_PER_MARK_BUSY = 4
 /** Apache's text files follow at this pace while nothing else is to be done. */
 const TEXT_INTERVAL_MS = 3_000
 
@@ -237,11 +239,13 @@ export class IoAgent {
     }
     if (this.#spaceCheckDue(nowMs)) this.#checkSpace(nowMs)
     try {
-      if (!this.#diskFull && store.zeroAhead.due(store.end.position)) {
+      // Only while no group waits: under full load the disk is better used for the groups themselves.
+      if (!busy && !this.#diskFull && store.zeroAhead.due(store.end.position)) {
         store.zeroAhead.step()
         return true
       }
-      if (store.unsyncedIndexBytes >= INDEX_SYNC_BYTES) {
+      const bites = busy ? INDEX_SYNCS_PER_MARK_BUSY : INDEX_SYNCS_PER_MARK
+      if (store.unsyncedIndexBytes >= store.layout.markEveryBytes / bites) {
         store.syncIndex()
         return true
       }

@@ -60,7 +60,6 @@ export class LogStore {
   #end: LogEnd
   #walked: { position: number; index: number; term: number; chainCrc: number }
   #arena: LogArena | undefined
-  #scan: EntryScan | undefined
   /** Index units below this index are synced. */
   #indexSyncedTo: LogEnd
   #markedEnd: LogEnd
@@ -226,8 +225,8 @@ export class LogStore {
       assert(position === this.#firstPosition, 'a cut is at an entry boundary')
       return { position, index: this.#firstIndex - 1, term: -1, chainCrc: 0 }
     }
-    this.#scan ??= new EntryScan(this.#data)
-    const end = this.#scan.single(this.#table.unit.position)
+    const scan = new EntryScan(this.#data, this.#table.unit.sizeBytes)
+    const end = scan.single(this.#table.unit.position)
     assert(end !== undefined, 'the entry before a cut is whole')
     assert(end.position === position && end.index === index, 'a cut is at an entry boundary')
     return end

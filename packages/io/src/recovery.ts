@@ -259,8 +259,12 @@ class Recovery {
     return position >= this.#index.firstPosition && position <= this.#index.endPosition
   }
 
-  /** Scans, and writes the index units of what it meets, whatever stood there. */
+  /**
+   * Scans, and writes the index units of what it meets, whatever stood there. First comes a sync: a killed process may have
+   * left entries in the page cache only, and an index unit must never outlive its entry.
+   */
   #scanAndIndex(start: ScanStart): ScanResult {
+    this.#data.syncFrom(start.position)
     const writer = new IndexWriter(this.#index)
     const result = this.#scan.run(start, (position, sizeBytes, index, term) => {
       writer.add(position, sizeBytes, index, term)
@@ -286,7 +290,6 @@ class Recovery {
         `checked ${entries} entries from position ${found.scannedFrom} to ${end.position}`,
       )
     }
-    this.#data.syncFrom(found.scannedFrom)
     this.#index.cut(next * INDEX_UNIT_BYTES)
     this.#index.sync()
     this.#data.cut(end.position)

@@ -144,18 +144,17 @@ export class SegmentFiles {
    */
   cut(position: number): void {
     const keep = position - (position % this.segmentBytes)
-    for (const base of [...this.#bases].reverse()) {
-      if (base > keep) this.#removeFile(base)
-    }
+    const later = this.#bases.filter((base) => base > keep)
+    for (const base of later.reverse()) this.#removeFile(base)
     this.#bases = this.#bases.filter((base) => base <= keep)
     this.#unsynced = this.#unsynced.filter((base) => base <= keep)
-    if (this.#bases.at(-1) === keep) {
-      const file = this.#file(keep)
-      file.setLength(position - keep)
-      file.setLength(this.segmentBytes)
-      file.syncMetadata()
-    }
-    this.#disk.syncDirectory(this.#directory)
+    // Before the length of the last file changes for a moment: only a last file may be found too short.
+    if (later.length > 0) this.#disk.syncDirectory(this.#directory)
+    if (this.#bases.at(-1) !== keep) return
+    const file = this.#file(keep)
+    file.setLength(position - keep)
+    file.setLength(this.segmentBytes)
+    file.syncMetadata()
   }
 
   /** Deletes every file; the stream may start anywhere again. */

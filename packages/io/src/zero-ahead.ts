@@ -12,11 +12,13 @@ const ZEROS = Buffer.alloc(ZERO_STEP_BYTES)
 export class ZeroAhead {
   readonly #data: SegmentFiles
   readonly #windowBytes: number
+  readonly #stepBytes: number
   #zeroedTo: number
 
   constructor(data: SegmentFiles, windowBytes: number, zeroedTo: number) {
     this.#data = data
     this.#windowBytes = windowBytes
+    this.#stepBytes = Math.min(windowBytes, ZERO_STEP_BYTES)
     this.#zeroedTo = zeroedTo
   }
 
@@ -37,7 +39,8 @@ export class ZeroAhead {
 
   /** Whether a step is due for a log that ends at `endPosition`. */
   due(endPosition: number): boolean {
-    return this.#zeroedTo + ZERO_STEP_BYTES <= endPosition + this.#windowBytes
+    if (this.#stepBytes === 0) return false
+    return this.#zeroedTo + this.#stepBytes <= endPosition + this.#windowBytes
   }
 
   /** One step: at most {@link ZERO_STEP_BYTES}, synced. @throws DiskError; DISK_FULL may be tried again */
@@ -45,7 +48,7 @@ export class ZeroAhead {
     const segmentBytes = this.#data.segmentBytes
     const from = this.#zeroedTo
     const toSegmentEnd = segmentBytes - (from % segmentBytes)
-    const toStep = ZERO_STEP_BYTES - (from % ZERO_STEP_BYTES)
+    const toStep = this.#stepBytes - (from % this.#stepBytes)
     const sizeBytes = Math.min(toSegmentEnd, toStep)
     this.#data.writeAt(from, ZEROS, 0, sizeBytes)
     this.#data.sync()

@@ -1,0 +1,357 @@
+/**
+ * The disk's faulty twin, in memory. Owns the promise that is all a real disk gives: what was synced survives `crash`, and of
+ * the rest a random part does: whole sectors of written data, lengths, and a prefix of each directory's changes. Also fails on
+ * request, runs full, and flips bits. Everything follows from one seed.
+ */
+import { dirname } from 'node:path'
+import { assert, LedgerError, type Random, randomBetween } from '@ringledger/base'
+import { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
+
+export const SECTOR_BYTES = 512
+
+export type FakeOperation =
+  | 'open'
+  | 'write'
+  | 'read'
+  | 'fdatasync'
+  | 'fsync'
+  | 'truncate'
+  | 'rename'
+  | 'remove'
+  | 'fsync directory'
+
+/** A call that fails: the `after`-th matching one from now (0: the next), and each one behind it while `sticky`. */
+export interface FakeFault {
+  readonly operation: FakeOperation
+  /** Part of the path. */
+  readonly path: string
+  readonly errno: string
+  readonly after?: number
+  readonly sticky?: boolean
+}
+
+/** The bytes behind a name, as seen now and as a crash may leave them. */
+class Inode {
+  now: Buffer = Buffer.alloc(0)
+  durable: Buffer = Buffer.alloc(0)
+  /** Sectors whose bytes now are not the durable ones. */
+  readonly unsynced: Set<number> = new Set()
+  /** Sectors that take space. */
+  readonly allocated: Set<number> = new Set()
+}
+
+type NameChange =
+  | { readonly kind: 'set'; readonly path: string; readonly inode: Inode }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly inode: Inode }
+  | { readonly kind: 'remove'; readonly path: string }
+
+export class FakeDisk implements Disk {
+  /** Space for file data; sparse parts take none. */
+  capacityBytes: number = Number.POSITIVE_INFINITY
+  /** Called before every call that changes something; a test throws from here to stop the world at this point. */
+  beforeChange: () => void = () => {}
+  readonly #random: Random
+  #names: Map<string, Inode> = new Map()
+  #durableNames: Map<string, Inode> = new Map()
+  /** Changes of names that no directory sync has made durable, in order. */
+  #changes: NameChange[] = []
+  readonly #directories: Set<string> = new Set()
+  #faults: { fault: FakeFault; left: number }[] = []
+  readonly #locks: Set<string> = new Set()
+  /** Files opened before a crash do not work after it. */
+  #life = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  failOn(fault: FakeFault): void {
+    this.#faults.push({ fault, left: fault.after ?? 0 })
+  }
+
+  clearFaults(): void {
+    this.#faults = []
+  }
+
+  /** Power is lost: see the head of this file. Open files are dead, locks free. */
+  crash(): void {
+    this.#life++
+    this.#locks.clear()
+    this.#faults = []
+    const kept = randomBetween(this.#random, 0, this.#changes.length + 1)
+    for (const change of this.#changes.slice(0, kept)) apply(this.#durableNames, change)
+    this.#changes = []
+    this.#names = new Map(this.#durableNames)
+    for (const inode of new Set(this.#names.values())) this.#crashInode(inode)
+  }
+
+  /** The process dies, the machine does not: everything written stays. */
+  kill(): void {
+    this.#life++
+    this.#locks.clear()
+    this.#faults = []
+  }
+
+  /** Rots one bit, on the medium and in the cache. */
+  flipBit(path: string, position: number, bit: number): void {
+    const inode = this.#inode(path)
+    assert(position < inode.now.length, 'the bit lies in the file')
+    inode.now[position]! ^= 1 << bit
+    inode.durable[position]! ^= 1 << bit
+  }
+
+  /** A copy of the file's bytes as programs see them. */
+  content(path: string): Buffer {
+    return Buffer.from(this.#inode(path).now)
+  }
+
+  get usedBytes(): number {
+    let sectors = 0
+    for (const inode of new Set(this.#names.values())) sectors += inode.allocated.size
+    return sectors * SECTOR_BYTES
+  }
+
+  open(path: string, mode: OpenMode): DiskFile {
+    this.#meet('open', path)
+    const there = this.#names.get(path)
+    if (mode !== OpenMode.CREATE) {
+      if (there === undefined) throw new DiskError('open', path, 'ENOENT', 'ENOENT: no such file')
+      return new FakeFile(this, path, there, this.#life)
+    }
+    if (there !== undefined) throw new DiskError('open', path, 'EEXIST', 'EEXIST: file exists')
+    assert(this.#directories.has(dirname(path)), `directory ${dirname(path)} exists`)
+    this.beforeChange()
+    const inode = new Inode()
+    this.#change({ kind: 'set', path, inode })
+    return new FakeFile(this, path, inode, this.#life)
+  }
+
+  exists(path: string): boolean {
+    return this.#names.has(path) || this.#directories.has(path)
+  }
+
+  list(directory: string): string[] {
+    const names: string[] = []
+    for (const path of this.#names.keys()) {
+      if (dirname(path) === directory) names.push(path.slice(directory.length + 1))
+    }
+    return names.sort()
+  }
+
+  /** Directories are durable at once: the store syncs them before it puts anything of worth there. */
+  makeDirectory(directory: string): void {
+    for (let path = directory; path !== dirname(path); path = dirname(path)) {
+      this.#directories.add(path)
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.#meet('rename', from)
+    const inode = this.#inode(from)
+    this.beforeChange()
+    this.#change({ kind: 'rename', from, to, inode })
+  }
+
+  remove(path: string): void {
+    this.#meet('remove', path)
+    this.#inode(path)
+    this.beforeChange()
+    this.#change({ kind: 'remove', path })
+  }
+
+  syncDirectory(directory: string): void {
+    this.#meet('fsync directory', directory)
+    this.beforeChange()
+    const ofDirectory = (change: NameChange): boolean =>
+      dirname(change.kind === 'rename' ? change.to : change.path) === directory
+    for (const change of this.#changes) {
+      if (ofDirectory(change)) apply(this.#durableNames, change)
+    }
+    this.#changes = this.#changes.filter((change) => !ofDirectory(change))
+  }
+
+  freeBytes(_directory: string): number {
+    return Math.max(0, this.capacityBytes - this.usedBytes)
+  }
+
+  lock(path: string): StoreLock {
+    if (this.#locks.has(path)) throw new LedgerError('BAD_REQUEST', `${path} is held`)
+    this.#locks.add(path)
+    const life = this.#life
+    return {
+      refresh: () => {
+        if (this.#life !== life) throw new LedgerError('DISK_FAILED', `${path} was taken away`)
+      },
+      release: () => {
+        if (this.#life === life) this.#locks.delete(path)
+      },
+    }
+  }
+
+  /** For open files: throws the fault that is due, or stops a file of a life before. */
+  meet(operation: FakeOperation, path: string, life: number): void {
+    assert(life === this.#life, 'a crash closes all files')
+    this.#meet(operation, path)
+    if (operation !== 'read') this.beforeChange()
+  }
+
+  #meet(operation: FakeOperation, path: string): void {
+    for (const entry of this.#faults) {
+      if (entry.fault.operation !== operation || !path.includes(entry.fault.path)) continue
+      if (entry.left-- > 0) continue
+      if (entry.fault.sticky !== true) this.#faults = this.#faults.filter((it) => it !== entry)
+      throw new DiskError(operation, path, entry.fault.errno, `${entry.fault.errno}: injected`)
+    }
+  }
+
+  #change(change: NameChange): void {
+    apply(this.#names, change)
+    this.#changes.push(change)
+  }
+
+  #inode(path: string): Inode {
+    const inode = this.#names.get(path)
+    if (inode === undefined) throw new DiskError('open', path, 'ENOENT', 'ENOENT: no such file')
+    return inode
+  }
+
+  #crashInode(inode: Inode): void {
+    const length = this.#random() < 0.5 ? inode.durable.length : inode.now.length
+    const left = Buffer.alloc(length)
+    inode.durable.copy(left)
+    // All or nothing of what was written last is the common case in life; a mixture finds more.
+    const chance = [0, 0.5, 0.9, 1][randomBetween(this.#random, 0, 4)]!
+    for (const sector of inode.unsynced) {
+      if (this.#random() >= chance) continue
+      const start = sector * SECTOR_BYTES
+      if (start < Math.min(length, inode.now.length))
+        inode.now.copy(left, start, start, start + SECTOR_BYTES)
+    }
+    inode.now = left
+    inode.durable = Buffer.from(left)
+    inode.unsynced.clear()
+  }
+}
+
+class FakeFile implements DiskFile {
+  readonly path: string
+  readonly #disk: FakeDisk
+  readonly #inode: Inode
+  readonly #life: number
+
+  constructor(disk: FakeDisk, path: string, inode: Inode, life: number) {
+    this.#disk = disk
+    this.path = path
+    this.#inode = inode
+    this.#life = life
+  }
+
+  writeAt(bytes: Uint8Array, offset: number, sizeBytes: number, position: number): void {
+    this.#disk.meet('write', this.path, this.#life)
+    this.#takeSpace(position, sizeBytes)
+    this.#extend(position + sizeBytes)
+    this.#inode.now.set(bytes.subarray(offset, offset + sizeBytes), position)
+    this.#touch(position, sizeBytes)
+  }
+
+  readAt(target: Uint8Array, offset: number, sizeBytes: number, position: number): number {
+    this.#disk.meet('read', this.path, this.#life)
+    const part = this.#inode.now.subarray(position, position + sizeBytes)
+    target.set(part, offset)
+    return part.length
+  }
+
+  async readAtAsync(
+    target: Uint8Array,
+    offset: number,
+    sizeBytes: number,
+    position: number,
+  ): Promise<number> {
+    return this.readAt(target, offset, sizeBytes, position)
+  }
+
+  sync(): void {
+    this.#disk.meet('fdatasync', this.path, this.#life)
+    this.#makeDurable()
+  }
+
+  syncMetadata(): void {
+    this.#disk.meet('fsync', this.path, this.#life)
+    this.#makeDurable()
+  }
+
+  setLength(sizeBytes: number): void {
+    this.#disk.meet('truncate', this.path, this.#life)
+    const before = this.#inode.now
+    if (sizeBytes >= before.length) {
+      this.#extend(sizeBytes)
+      return
+    }
+    this.#inode.now = Buffer.from(before.subarray(0, sizeBytes))
+    for (const sector of this.#inode.allocated) {
+      if (sector * SECTOR_BYTES >= sizeBytes) this.#inode.allocated.delete(sector)
+    }
+    this.#touch(sizeBytes, before.length - sizeBytes)
+  }
+
+  sizeBytes(): number {
+    return this.#inode.now.length
+  }
+
+  close(): void {}
+
+  #makeDurable(): void {
+    const { now, unsynced } = this.#inode
+    if (this.#inode.durable.length !== now.length) {
+      const resized = Buffer.alloc(now.length)
+      this.#inode.durable.copy(resized)
+      this.#inode.durable = resized
+    }
+    for (const sector of unsynced) {
+      const start = sector * SECTOR_BYTES
+      if (start >= now.length) continue
+      now.copy(this.#inode.durable, start, start, Math.min(now.length, start + SECTOR_BYTES))
+    }
+    unsynced.clear()
+  }
+
+  #extend(sizeBytes: number): void {
+    if (sizeBytes <= this.#inode.now.length) return
+    const longer = Buffer.alloc(sizeBytes)
+    this.#inode.now.copy(longer)
+    this.#inode.now = longer
+  }
+
+  #touch(position: number, sizeBytes: number): void {
+    const last = Math.ceil((position + sizeBytes) / SECTOR_BYTES)
+    for (let sector = Math.floor(position / SECTOR_BYTES); sector < last; sector++) {
+      this.#inode.unsynced.add(sector)
+    }
+  }
+
+  #takeSpace(position: number, sizeBytes: number): void {
+    const last = Math.ceil((position + sizeBytes) / SECTOR_BYTES)
+    const wanted: number[] = []
+    for (let sector = Math.floor(position / SECTOR_BYTES); sector < last; sector++) {
+      if (!this.#inode.allocated.has(sector)) wanted.push(sector)
+    }
+    if (wanted.length * SECTOR_BYTES > this.#disk.freeBytes(this.path)) {
+      throw new DiskError('write', this.path, 'ENOSPC', 'ENOSPC: no space left on device')
+    }
+    for (const sector of wanted) this.#inode.allocated.add(sector)
+  }
+}
+
+function apply(names: Map<string, Inode>, change: NameChange): void {
+  switch (change.kind) {
+    case 'set':
+      names.set(change.path, change.inode)
+      return
+    case 'rename':
+      names.delete(change.from)
+      names.set(change.to, change.inode)
+      return
+    default:
+      names.delete(change.path)
+  }
+}
