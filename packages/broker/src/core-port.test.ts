@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
+import { type BrokerCommands, CoreLink } from './core-link.ts'
+import { RingCorePort } from './core-port.ts'
+import type { AppendResult, CoreEvents, PublishedTopic } from './core-port-api.ts'
+import { PORT_RING_BYTES } from './core-port-frames.ts'
+
+interface Pair {
+  link: CoreLink
+  port: RingCorePort
+}
+
+function connect(ringBytes = PORT_RING_BYTES): Pair {
+  const toBroker = SpscRing.allocate(ringBytes)
+  const toCore = SpscRing.allocate(ringBytes)
+  const coreBell = new Doorbell(Doorbell.allocate())
+  const brokerBell = new Doorbell(Doorbell.allocate())
+  return {
+    link: new CoreLink({
+      fromBroker: new SpscRing(toCore),
+      toBroker: new SpscRing(toBroker),
+      brokerBell,
+    }),
+    port: new RingCorePort({
+      fromCore: new SpscRing(toBroker),
+      toCore: new SpscRing(toCore),
+      coreBell,
+      ownBell: brokerBell,
+    }),
+  }
+}
+
+/** Records what the core thread is told to do. */
+class Recorder implements BrokerCommands {
+  readonly answers: [number, string][] = []
+  readonly appends: [number, number, string][] = []
+  readonly topics: PublishedTopic[] = []
+  readonly log: string[] = []
+  onAnswer(connectionId: number, bytes: Buffer, start: number, end: number): void {
+    this.answers.push([connectionId, bytes.toString('hex', start, end)])
+  }
+  onAppend(sequence: number, slot: number, bytes: Buffer, start: number, end: number): void {
+    this.appends.push([sequence, slot, bytes.toString('hex', start, end)])
+  }
+  onTopic(entry: PublishedTopic): void {
+    this.topics.push(entry)
+  }
+  onRemoveTopic(topic: string): void {
+    this.log.push(`remove ${topic}`)
+  }
+  onQueueOffset(slot: number, next: number): void {
+    this.log.push(`slot ${slot} ${next}`)
+  }
+  onServing(term: number): void {
+    this.log.push(`serving ${term}`)
+  }
+  onCloseRequest(connectionId: number): void {
+    this.log.push(`close ${connectionId}`)
+  }
+}
+
+function eventsInto(requests: [number, string][], log: string[]): CoreEvents {
+  return {
+    onRequest: (id, frame, start, end) => requests.push([id, frame.toString('hex', start, end)]),
+    onConnected: (id, address, host) => log.push(`open ${id} ${address} ${host.toString('hex')}`),
+    onClosed: (id) => log.push(`closed ${id}`),
+    onRole: (role, term, leaderId, barrierEnd) =>
+      log.push(`${role} ${term} ${leaderId} ${barrierEnd}`),
+  }
+}
+
+test('requests, answers and appends of any size arrive whole and in order', () => {
+  const item = fc.record({
+    id: fc.nat(1000),
+    sizeBytes: fc.integer({ min: 1, max: 400_000 }),
+    fill: fc.nat(255),
+  })
+  fc.assert(
+    fc.property(fc.array(item, { minLength: 1, maxLength: 6 }), (items) => {
+      const { link, port } = connect()
+      const buffers = items.map(({ sizeBytes, fill }) => Buffer.alloc(sizeBytes, fill))
+      items.forEach(({ id }, at) => {
+        const buffer = buffers[at] as Buffer
+        assert.ok(link.request(id, buffer, 0, buffer.length))
+        port.send(id, buffer)
+        assert.ok(port.append(at - 1, buffer, () => {}))
+      })
+      link.flush(false)
+      port.flush()
+      const requests: [number, string][] = []
+      port.poll(eventsInto(requests, []))
+      const recorder = new Recorder()
+      link.drain(recorder)
+      const expected = items.map(({ id }, at) => [id, (buffers[at] as Buffer).toString('hex')])
+      assert.deepEqual(requests, expected)
+      assert.deepEqual(recorder.answers, expected)
+      assert.deepEqual(
+        recorder.appends,
+        items.map((_, at) => [at + 1, at - 1, (buffers[at] as Buffer).toString('hex')]),
+      )
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('an append learns its place, or why it has none', () => {
+  const { link, port } = connect()
+  const results: AppendResult[] = []
+  for (let at = 0; at < 2; at++) port.append(7, Buffer.from('message'), (r) => results.push(r))
+  port.flush()
+  const recorder = new Recorder()
+  link.drain(recorder)
+  link.appended(1, 4096, 12, 1_700_000_000_000, 5000)
+  link.appendFailed(2, 'LEADERSHIP_LOST')
+  link.flush(false)
+  port.poll(eventsInto([], []))
+  assert.deepEqual(results, [
+    {
+      ok: true,
+      physicalOffset: 4096,
+      queueOffset: 12,
+      storeTimestampMs: 1_700_000_000_000,
+      endPosition: 5000,
+    },
+    { ok: false, code: 'LEADERSHIP_LOST' },
+  ])
+})
+
+test('connections, roles, topics and queue offsets pass the seam', () => {
+  const { link, port } = connect()
+  link.connected(3, '10.0.0.9:4711', Buffer.from('0a00000900001267', 'hex'))
+  link.role('leader', 5, 'n1', 123_456)
+  link.closed(3)
+  link.flush(false)
+  const log: string[] = []
+  port.poll(eventsInto([], log))
+  assert.deepEqual(log, ['open 3 10.0.0.9:4711 0a00000900001267', 'leader 5 n1 123456', 'closed 3'])
+  const topic = {
+    topic: 'T',
+    queueSlotBase: 8,
+    queueCount: 4,
+    readQueueNums: 4,
+    writeQueueNums: 4,
+    perm: 6,
+    fast: true,
+  }
+  port.publishTopic(topic)
+  port.serving(5, [
+    [8, 100],
+    [9, 7],
+  ])
+  port.removeTopic('T')
+  port.close(3)
+  port.flush()
+  const recorder = new Recorder()
+  link.drain(recorder)
+  assert.deepEqual(recorder.topics, [topic])
+  assert.deepEqual(recorder.log, ['slot 8 100', 'slot 9 7', 'serving 5', 'remove T', 'close 3'])
+})
+
+test('a full ring refuses requests and keeps room for completions', () => {
+  const { link, port } = connect()
+  const frame = Buffer.alloc(64 * 1024, 1)
+  let taken = 0
+  while (link.request(1, frame, 0, frame.length)) {
+    taken += 1
+    assert.ok(taken < 1000)
+  }
+  for (let at = 0; at < 16_384; at++) link.appendFailed(at, 'BUSY')
+  link.flush(false)
+  assert.ok(taken * frame.length > PORT_RING_BYTES / 2)
+  assert.equal(port.pending, true)
+})
