@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { type TestContext, test } from 'node:test'
-import type { ConnectionHandlers } from './connection.ts'
-import { RemotingListener, type RemotingListenerOptions } from './listener.ts'
-
-/** A frame whose body is `text`. */
-function frame(text: string): Buffer {
-  const body = Buffer.from(text)
-  const bytes = Buffer.alloc(8 + body.length)
-  bytes.writeInt32BE(4 + body.length)
-  body.copy(bytes, 8)
-  return bytes
-}
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import { LedgerError } from '@ringledger/base'
+import type { Connection, ConnectionHandlers } from './connection.ts'
+import { RemotingListener } from './listener.ts'
+import { dial, frame, listening, receiving, signal } from './testing.ts'
 
 const echo: ConnectionHandlers = {
   onFrame(connection, buffer, start, end) {
@@ -20,38 +13,267 @@ const echo: ConnectionHandlers = {
   },
 }
 
-async function listening(
-  t: TestContext,
-  handlers: ConnectionHandlers,
-  options: Partial<RemotingListenerOptions> = {},
-): Promise<RemotingListener> {
-  const listener = new RemotingListener(handlers, { host: '127.0.0.1', port: 0, ...options })
-  await listener.listen()
-  t.after(() => listener.close())
-  return listener
-}
-
-async function dial(t: TestContext, listener: RemotingListener): Promise<Socket> {
-  const socket = connect(listener.port, '127.0.0.1')
-  t.after(() => socket.destroy())
-  await once(socket, 'connect')
-  return socket
-}
-
-async function readBytes(socket: Socket, count: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let total = 0
-  while (total < count) {
-    const [chunk] = (await once(socket, 'data')) as [Buffer]
-    chunks.push(chunk)
-    total += chunk.length
-  }
-  return Buffer.concat(chunks)
-}
-
-test('a frame comes back from an echoing handler', async (t) => {
+test('pipelined frames come back in order, however they are cut', async (t) => {
   const listener = await listening(t, echo)
-  const socket = await dial(t, listener)
-  socket.write(frame('hello'))
-  assert.deepEqual(await readBytes(socket, 13), frame('hello'))
+  const socket = await dial(t, listener.port)
+  const received = receiving(socket)
+  const stream = Buffer.concat(['hello', '', 'x'.repeat(300_000), 'end'].map(frame))
+  for (let offset = 0; offset < 200; offset++) socket.write(stream.subarray(offset, offset + 1))
+  socket.write(stream.subarray(200))
+  assert.ok(stream.equals(await received.take(stream.length)))
+})
+
+test('all answers of a turn leave in one write', async (t) => {
+  let writes = 0
+  const first = signal<Connection>()
+  const listener = await listening(t, { ...echo, onOpen: first.call })
+  const socket = await dial(t, listener.port)
+  const connection = await first.promise
+  const outbox = connection.outbox
+  const flush = outbox.flush.bind(outbox)
+  outbox.flush = () => {
+    writes++
+    flush()
+  }
+  const received = receiving(socket)
+  const stream = Buffer.concat(Array.from({ length: 50 }, (_, index) => frame(`m${index}`)))
+  socket.write(stream)
+  assert.ok(stream.equals(await received.take(stream.length)))
+  assert.equal(writes, 1)
+})
+
+test('what is no frame closes its connection with one line, and no other', async (t) => {
+  const lines: string[] = []
+  const listener = await listening(t, echo, { log: (_level, line) => lines.push(line) })
+  const bystander = await dial(t, listener.port)
+  const received = receiving(bystander)
+  const cases: [Buffer, RegExp][] = [
+    [Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1]), /TLS/],
+    [Buffer.from('GET / HTTP/1.1\r\n\r\n'), /lengths cannot be/],
+    [Buffer.from([0x01, 0, 0, 1]), /lengths cannot be/],
+    [Buffer.from([0, 0, 0, 9, 0, 0xff, 0xff, 0xff]), /lengths cannot be/],
+  ]
+  for (const [bytes, expected] of cases) {
+    const socket = await dial(t, listener.port)
+    const closed = once(socket, 'close')
+    socket.write(bytes)
+    socket.resume()
+    await closed
+    assert.equal(lines.length, 1)
+    assert.match(lines.pop()!, expected)
+  }
+  bystander.write(frame('still here'))
+  assert.ok(frame('still here').equals(await received.take(18)))
+})
+
+test('a refused frame is kept and offered again after resume', async (t) => {
+  const seen: string[] = []
+  const refused = signal<Connection>()
+  const all = signal()
+  let refuse = true
+  const listener = await listening(t, {
+    onFrame(connection, buffer, start, end) {
+      const text = buffer.toString('latin1', start + 8, end)
+      if (text === 'b' && refuse) {
+        refused.call(connection)
+        return false
+      }
+      seen.push(text)
+      if (text === 'd') all.call()
+      return true
+    },
+  })
+  const socket = await dial(t, listener.port)
+  socket.write(Buffer.concat(['a', 'b', 'c'].map(frame)))
+  const connection = await refused.promise
+  socket.write(frame('d'))
+  assert.deepEqual(seen, ['a'])
+  connection.resume()
+  assert.deepEqual(seen, ['a'])
+  refuse = false
+  connection.resume()
+  assert.deepEqual(seen, ['a', 'b', 'c'])
+  await all.promise
+  assert.deepEqual(seen, ['a', 'b', 'c', 'd'])
+})
+
+test('a paused connection offers nothing more until it resumes', async (t) => {
+  const paused = signal<Connection>()
+  const got = signal<number>()
+  let count = 0
+  const listener = await listening(t, {
+    onFrame(connection, _buffer, start, end) {
+      count++
+      if (count === 1) {
+        connection.pause()
+        paused.call(connection)
+      }
+      if (count === 3) got.call(end - start - 8)
+    },
+  })
+  const socket = await dial(t, listener.port)
+  socket.write(Buffer.concat([frame('1'), frame('2')]))
+  const connection = await paused.promise
+  socket.write(frame('x'.repeat(100_000)))
+  assert.equal(count, 1)
+  connection.resume()
+  assert.equal(count, 2)
+  assert.equal(await got.promise, 100_000)
+})
+
+/** Sends requests until the server reads no more, and gives the number of them. */
+async function fillUntilPaused(socket: Socket, request: Buffer): Promise<void> {
+  while (socket.write(request)) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('a client that never reads its answers stops being read and stays bounded', async (t) => {
+  const answer = Buffer.alloc(256 * 1024, 7)
+  const opened = signal<Connection>()
+  let requests = 0
+  const listener = await listening(
+    t,
+    {
+      onOpen: opened.call,
+      onFrame(connection) {
+        requests++
+        connection.outbox.write(answer)
+      },
+    },
+    { outboxHighWaterBytes: 1024 * 1024 },
+  )
+  const socket = await dial(t, listener.port)
+  socket.pause()
+  const connection = await opened.promise
+  await fillUntilPaused(socket, frame('x'.repeat(60_000)))
+  const atPause = requests
+  assert.ok(atPause > 0)
+  assert.ok(connection.outbox.queuedBytes < 64 * 1024 * 1024)
+  const more = once(socket, 'drain')
+  const received = receiving(socket)
+  socket.resume()
+  await more
+  await received.take(answer.length * (atPause + 1))
+  assert.ok(requests > atPause)
+})
+
+test('a connection whose unread answers pass the limit is closed', async (t) => {
+  const closed = signal<string>()
+  const lines: string[] = []
+  const listener = await listening(
+    t,
+    {
+      onClose: (_connection, reason) => closed.call(reason),
+      onFrame(connection) {
+        connection.outbox.write(Buffer.alloc(32 * 1024 * 1024))
+      },
+    },
+    { outboxMaxBytes: 8 * 1024 * 1024, log: (_level, line) => lines.push(line) },
+  )
+  const socket = await dial(t, listener.port)
+  socket.pause()
+  socket.write(frame('give'))
+  assert.equal(await closed.promise, 'answers unread')
+  assert.match(lines.join(), /left \d+ bytes of answers unread/)
+})
+
+test('a thousand idle connections neither disturb nor stay when the listener closes', async (t) => {
+  const listener = await listening(t, echo)
+  const sockets = await Promise.all(Array.from({ length: 1000 }, () => dial(t, listener.port)))
+  const busy = await dial(t, listener.port)
+  const received = receiving(busy)
+  busy.write(frame('hello'))
+  await received.take(13)
+  assert.equal(listener.connections.size, 1001)
+  const ended = Promise.all(sockets.map((socket) => once(socket.resume(), 'close')))
+  await listener.close()
+  assert.equal(listener.connections.size, 0)
+  await ended
+})
+
+test('a silent connection closes, one with traffic stays', async (t) => {
+  const reasons: string[] = []
+  const closed = signal()
+  const listener = await listening(
+    t,
+    {
+      ...echo,
+      onClose: (_connection, reason) => {
+        reasons.push(reason)
+        closed.call()
+      },
+    },
+    { idleMs: 120 },
+  )
+  const silent = await dial(t, listener.port)
+  const busy = await dial(t, listener.port)
+  silent.resume()
+  busy.on('data', () => busy.write(frame('again')))
+  busy.write(frame('first'))
+  await closed.promise
+  assert.deepEqual(reasons, ['idle'])
+  assert.equal(listener.connections.size, 1)
+})
+
+test('connections beyond the limit are refused with one line, until one leaves', async (t) => {
+  const lines: string[] = []
+  const left = signal()
+  const listener = await listening(
+    t,
+    { ...echo, onClose: () => left.call() },
+    { maxConnections: 2, log: (_level, line) => lines.push(line) },
+  )
+  const first = await dial(t, listener.port)
+  await dial(t, listener.port)
+  for (let count = 0; count < 3; count++) {
+    const refused = await dial(t, listener.port)
+    await once(refused.resume(), 'close')
+  }
+  assert.equal(lines.length, 1)
+  first.destroy()
+  await left.promise
+  const next = await dial(t, listener.port)
+  const received = receiving(next)
+  next.write(frame('in'))
+  await received.take(10)
+})
+
+test('a busy port is said with its number and a way out', async (t) => {
+  const listener = await listening(t, echo)
+  const second = new RemotingListener(echo, { host: '127.0.0.1', port: listener.port })
+  await assert.rejects(
+    second.listen(),
+    (error) =>
+      error instanceof LedgerError &&
+      error.code === 'PORT_BUSY' &&
+      error.message.includes(String(listener.port)),
+  )
+  const nowhere = new RemotingListener(echo, { host: '203.0.113.1', port: 0 })
+  await assert.rejects(
+    nowhere.listen(),
+    (error) => error instanceof LedgerError && error.code === 'BAD_CONFIG',
+  )
+})
+
+test('two listeners share a port when they say so', async (t) => {
+  const first = await listening(t, echo, { reusePort: true })
+  const second = await listening(t, echo, { reusePort: true, port: first.port })
+  assert.equal(second.port, first.port)
+})
+
+test('answers that wait still go out before a connection closes after its flush', async (t) => {
+  const closed = signal<string>()
+  const listener = await listening(t, {
+    onFrame(connection, buffer, start, end) {
+      connection.outbox.write(buffer.subarray(start, end))
+      connection.closeAfterFlush('done')
+      assert.equal(connection.remoteHost.length, 8)
+      assert.match(connection.remoteAddress, /^127\.0\.0\.1:\d+$/)
+    },
+    onClose: (_connection, reason) => closed.call(reason),
+  })
+  const socket = await dial(t, listener.port)
+  const received = receiving(socket)
+  socket.write(Buffer.concat([frame('bye'), frame('not taken')]))
+  assert.ok(frame('bye').equals(await received.take(11)))
+  assert.equal(await closed.promise, 'done')
 })
