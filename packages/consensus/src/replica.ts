@@ -7,7 +7,14 @@
 import { assert } from '@ringledger/base'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { BoundaryLog, type CommittedBoundary } from './boundary-log.ts'
-import { type Append, type Effects, type PeerMessage, type Raft, Role } from './core/index.ts'
+import {
+  type Append,
+  type Effects,
+  type Message,
+  type PeerMessage,
+  type Raft,
+  Role,
+} from './core/index.ts'
 import { ClaimRefusal, EntryWriter, type LogEnd } from './entry-writer.ts'
 import { checkPayload } from './payload-check.ts'
 import type { CatchUpReader, LogStorage, PeerTransport } from './ports.ts'
@@ -123,25 +130,26 @@ export class Replica {
   /** Hands leadership to `target` once it has everything; refused claims are busy meanwhile. */
   transfer(target: string): void {
     if (this.#halted) return
-    this.raft.step({ type: 'transfer', target })
+    this.#step({ type: 'transfer', target })
     this.#act()
   }
 
   tick(): void {
     if (this.#halted) return
+    if (this.#leading) this.#publish()
     this.raft.tick()
     this.#act()
   }
 
   onPeerConnected(id: string): void {
     if (this.#halted) return
-    this.raft.step({ type: 'peerConnected', id })
+    this.#step({ type: 'peerConnected', id })
     this.#act()
   }
 
   onPeerDisconnected(id: string): void {
     if (this.#halted) return
-    this.raft.step({ type: 'peerDisconnected', id })
+    this.#step({ type: 'peerDisconnected', id })
     this.#act()
   }
 
@@ -149,7 +157,7 @@ export class Replica {
   onPeerMessage(message: PeerMessage, payload: Buffer, start: number, end: number): void {
     if (this.#halted) return
     if (message.type !== 'append' || end === start) {
-      this.raft.step(message)
+      this.#step(message)
       this.#act()
       return
     }
@@ -190,6 +198,15 @@ export class Replica {
     this.#publish()
     if (this.#leading) this.#replicator.pumpAll()
     this.#options.storage.flush()
+  }
+
+  /**
+   * What was laid belongs to the current term, so the machine hears of it before any message that may end
+   * that term or make it compare ends.
+   */
+  #step(message: Message): void {
+    if (this.#leading) this.#publish()
+    this.raft.step(message)
   }
 
   #publish(): void {
@@ -236,7 +253,7 @@ export class Replica {
       // Our disk is behind; the leader asks again.
       return
     }
-    this.raft.step(message)
+    this.#step(message)
     const effects = this.raft.takeEffects()
     const { accept } = effects
     if (accept !== undefined) {
