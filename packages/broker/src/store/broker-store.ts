@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { levelOfMark, queueOffsetOfMark } from '../delay-levels.ts'
 import { decodeStateRecord, type StateRecord } from '../state/records.ts'
 import { ReplicatedState, type StateLimits } from '../state/replicated-state.ts'
 import { StateFiles } from '../state/state-files.ts'
@@ -221,7 +222,16 @@ export class BrokerStore {
       onMessage: (queue, queueOffset, tagsCode) =>
         this.#listener.onMessage(queue, queueOffset, tagsCode),
       onState: (text, position, endPosition) => this.#onState(text, position, endPosition),
+      onDelayMark: (mark, position, endPosition) => this.#onDelayMark(mark, position, endPosition),
     }
+  }
+
+  /** Marks fold one after another; one that is not the level's next leaves a gap that a record closes. */
+  #onDelayMark(mark: number, position: number, endPosition: number): void {
+    const level = levelOfMark(mark)
+    const offset = queueOffsetOfMark(mark)
+    if (this.state.delayOffset(level) !== offset) return
+    this.state.apply({ kind: 'delay', entries: [[level, offset + 1]] }, position, endPosition)
   }
 
   #onState(text: string, position: number, endPosition: number): void {

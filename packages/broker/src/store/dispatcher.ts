@@ -4,7 +4,9 @@
  * what it cannot read: it throws LedgerError `CORRUPT`, and the thread stops.
  */
 import { LedgerError } from '@ringledger/base'
+import { transactionType } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { levelOfMark } from '../delay-levels.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
 import { EntryPlan, PlanKind } from './entry-plan.ts'
@@ -17,6 +19,8 @@ export interface DispatchListener {
   onMessage(queue: ConsumeQueue, queueOffset: number, tagsCode: number): void
   /** A committed state record, in log order. */
   onState(text: string, position: number, endPosition: number): void
+  /** A delivered delayed message with its mark (`delay-levels.ts`), in log order. */
+  onDelayMark(mark: number, position: number, endPosition: number): void
 }
 
 export interface DispatcherOptions {
@@ -139,6 +143,7 @@ export class Dispatcher {
     switch (plan.kind) {
       case PlanKind.MESSAGE:
         if (!this.#stateOnly) this.#addMessage()
+        this.#foldDelayMark(position, end)
         break
       case PlanKind.PREPARED:
         if (!this.#stateOnly) this.#addKeys()
@@ -162,6 +167,15 @@ export class Dispatcher {
     this.#storeTimestampMs = message.storeTimestampMs
     this.#addKeys()
     if (queue.waiters > 0) this.#listener.onMessage(queue, queueOffset, tagsCode)
+  }
+
+  /** A delayed message that was delivered carries the progress of its level: it counts as a state record. */
+  #foldDelayMark(position: number, end: number): void {
+    const { preparedTransactionOffset, sysFlag } = this.#plan.message
+    if (preparedTransactionOffset === 0 || transactionType(sysFlag) !== 0) return
+    if (levelOfMark(preparedTransactionOffset) === 0) return
+    this.#listener.onDelayMark(preparedTransactionOffset, position, end)
+    if (!this.#stateOnly) this.#stateEnd = end
   }
 
   #addKeys(): void {

@@ -9,6 +9,7 @@ import {
   MESSAGE_MAGIC_V2,
   MIN_MESSAGE_BYTES,
   PHYSICAL_OFFSET_AT,
+  preparedTransactionOffsetAt,
   QUEUE_ID_AT,
   QUEUE_OFFSET_AT,
   SYS_FLAG_AT,
@@ -33,6 +34,7 @@ export class MessageScan {
   physicalOffset = 0
   sysFlag = 0
   storeTimestampMs = 0
+  preparedTransactionOffset = 0
   bodyStart = 0
   bodyEnd = 0
   topicStart = 0
@@ -77,6 +79,7 @@ export class MessageScan {
     this.queueId = view.getInt32(offset + QUEUE_ID_AT)
     this.queueOffset = getInt64(view, offset + QUEUE_OFFSET_AT)
     this.storeTimestampMs = getInt64(view, offset + storeTimestampAt(sysFlag))
+    this.preparedTransactionOffset = getInt64(view, offset + preparedTransactionOffsetAt(sysFlag))
     this.bodyStart = bodyAt
     this.bodyEnd = bodyEnd
     this.topicStart = topicStart
