@@ -52,11 +52,9 @@ export class HardStateFile {
     const imported = text !== undefined && isAhead(text, this.#current)
     if (text === undefined || imported || !equal(text, this.#current)) this.#textBehind = true
     if (imported) this.#current = text
-    if (state === SlotFileState.ABSENT) {
-      this.#slots.create(encode(this.#current), this.#layout.directory)
-    } else if (imported) {
-      this.#slots.writeBoth(encode(this.#current))
-    }
+    // Written anew even if unchanged: a killed process may have left it in the page cache only.
+    if (state === SlotFileState.VALID) this.#slots.writeBoth(encode(this.#current))
+    else this.#slots.create(encode(this.#current), this.#layout.directory)
     if (!imported) return []
     const vote = this.#current.votedFor ?? 'nobody'
     return [`took term ${this.#current.term} and the vote for ${vote} from Apache's currterm`]

@@ -131,7 +131,7 @@ class Recovery {
     if (state === SlotFileState.LOST) {
       this.#report.push(`${this.#layout.markPath} is unreadable: checking the whole log`)
     }
-    if (mark?.state === MarkState.TRUNCATING) this.#finishCut(mark.end)
+    if (mark?.state === MarkState.TRUNCATING) this.#finishCut(mark)
     const found = this.#findLog(mark)
     const end = found.result.end
     const clean = mark?.state === MarkState.CLEAN && found.result.entries === 0
@@ -185,7 +185,10 @@ class Recovery {
   }
 
   /** A crash interrupted a cut that nobody was told about yet: what lies behind is void. */
-  #finishCut(end: LogEnd): void {
+  #finishCut(mark: ResumeMark): void {
+    // The note itself may be in the page cache only, and an older mark would miss what is cut now.
+    this.#markFile.replace(mark)
+    const { end } = mark
     this.#data.cut(end.position)
     this.#index.cut((end.index + 1) * INDEX_UNIT_BYTES)
     this.#report.push(`finished an interrupted cut of the log at ${end.position}`)

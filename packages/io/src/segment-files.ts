@@ -53,6 +53,8 @@ export class SegmentFiles {
    */
   load(): string[] {
     this.#disk.makeDirectory(this.#directory)
+    // What a killed process removed or made is decided from here on.
+    this.#disk.syncDirectory(this.#directory)
     for (const name of this.#disk.list(this.#directory)) {
       const base = offsetOfFileName(name)
       if (base === undefined || base % this.segmentBytes !== 0) {
