@@ -127,7 +127,7 @@ export class FakeCluster {
     await link.connect(this.nameServerAddress)
     this.#links.push(link)
     const queues = { perm: 6, readQueueNums: 4, writeQueueNums: 4, topicSysFlag: 0 }
-    const tables = ['TBW102', ...topics].map((topic) => [topic, queues] as const)
+    const tables = ['SELF_TEST_TOPIC', 'TBW102', ...topics].map((topic) => [topic, queues] as const)
     const wrapper = { dataVersion: { counter: 1 }, topicConfigTable: Object.fromEntries(tables) }
     const answer = await link.request(
       {
@@ -146,7 +146,14 @@ export class FakeCluster {
     if (answer.code !== ResponseCode.SUCCESS) throw new Error(answer.remark)
   }
 
-  /** Runs mqadmin against this cluster; `isTTY` as a terminal would. */
+  async askNameServer(code: number, ext: Record<string, string>): Promise<RemotingCommand> {
+    const link = new RemotingClient()
+    await link.connect(this.nameServerAddress)
+    this.#links.push(link)
+    return link.request({ code, ext }, TIMEOUT_MS)
+  }
+
+  /** Runs mqadmin against this cluster. */
   run(...argv: string[]): Promise<Ran> {
     return runAdmin(argv, { NAMESRV_ADDR: this.nameServerAddress })
   }
