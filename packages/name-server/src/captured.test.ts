@@ -1,4 +1,7 @@
-/** Requests recorded from real clients against our server; the answers must mean what Apache's answers mean. */
+/**
+ * Requests recorded from real clients against our server; the answers must mean what Apache's
+ * answers mean.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, it } from 'node:test'

@@ -1,7 +1,7 @@
 /**
- * Options of the name server: what `mqadmin updateNamesrvConfig` may change while it runs, what is fixed at
- * start, and the keys RocketMQ knows that have no meaning here. Owns the rule that a malformed or unknown
- * value never replaces a good one.
+ * Options of the name server: what `mqadmin updateNamesrvConfig` may change while it runs, what is
+ * fixed at start, and the keys RocketMQ knows that have no meaning here. Owns the rule that a
+ * malformed or unknown value never replaces a good one.
  */
 import { LedgerError } from '@ringledger/base'
 
@@ -19,7 +19,10 @@ export interface NameServerSettings {
   enableAllTopicList: boolean
   /** Answer codes 224, 304 and 311 to 313; when false such requests get code 1. */
   enableTopicList: boolean
-  /** Refuse route requests for `waitSecondsForService` after the start, until brokers had time to register. */
+  /**
+   * Refuse route requests for `waitSecondsForService` after the start, until brokers had time to
+   * register.
+   */
   needWaitForService: boolean
   /** Seconds. */
   waitSecondsForService: number
@@ -77,7 +80,9 @@ export const NAME_SERVER_IGNORED_KEYS: readonly string[] = [
   'writeBufferLowWaterMark',
 ]
 
-/** Keys that a running server never changes, whoever asks (RocketMQ's configBlackList and its like). */
+/**
+ * Keys that a running server never changes, whoever asks (RocketMQ's configBlackList and its like).
+ */
 export const NAME_SERVER_BLACK_LIST: readonly string[] = [
   'configBlackList',
   'configStorePath',
@@ -113,8 +118,8 @@ export function nameServerSettings(given: Partial<NameServerSettings> = {}): Nam
 }
 
 /**
- * Reads `key=value` lines as Java properties write them: `#` and `!` start a comment, `\` escapes, blanks
- * round the `=` do not count.
+ * Reads `key=value` lines as Java properties write them: `#` and `!` start a comment, `\` escapes,
+ * blanks round the `=` do not count.
  * @throws LedgerError BAD_REQUEST when a line has no key or the text is too long.
  */
 export function parseProperties(text: string): Map<string, string> {

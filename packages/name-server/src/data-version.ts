@@ -1,6 +1,6 @@
 /**
- * The version of a broker's topic table: equal only when all three parts are equal. `stateVersion` is the Raft
- * term under RingLedger and DLedger brokers, 0 with plain master and slave.
+ * The version of a broker's topic table: equal only when all three parts are equal. `stateVersion`
+ * is the Raft term under RingLedger and DLedger brokers, 0 with plain master and slave.
  */
 import { LedgerError } from '@ringledger/base'
 import type { DataVersion } from '@ringledger/protocol'

@@ -1,4 +1,7 @@
-/** Names and addresses in ext fields. Owns the rule that an unusable one is said by its field (code 1). */
+/**
+ * Names and addresses in ext fields. Owns the rule that an unusable one is said by its field (code
+ * 1).
+ */
 import { LedgerError } from '@ringledger/base'
 import { requireExt } from '@ringledger/protocol'
 import { isAddress, isPlainName } from './names.ts'

@@ -1,7 +1,8 @@
 /**
- * The KV configuration: namespace → key → value, kept in one JSON file that Apache's name server reads and
- * writes too. Owns two invariants: a change is answered only after it is on disk (tmp, fsync, rename, fsync of
- * the directory), and a change that cannot be stored changes nothing in memory either.
+ * The KV configuration: namespace → key → value, kept in one JSON file that Apache's name server
+ * reads and writes too. Owns two invariants: a change is answered only after it is on disk (tmp,
+ * fsync, rename, fsync of the directory), and a change that cannot be stored changes nothing in
+ * memory either.
  */
 import {
   closeSync,
@@ -73,7 +74,9 @@ export class KvConfig {
     this.#replace(changed)
   }
 
-  /** Removes a key; the namespace stays. An absent key is no error. @throws LedgerError DISK_FAILED */
+  /**
+   * Removes a key; the namespace stays. An absent key is no error. @throws LedgerError DISK_FAILED
+   */
   delete(namespace: string, key: string): void {
     const keys = this.#table.get(namespace)
     if (keys === undefined || !keys.has(key)) return

@@ -1,13 +1,16 @@
 /**
- * Which names and addresses a registration may bring into the tables. Owns the rule that text from the network
- * is bounded and free of control characters before it is kept, logged or sent on.
+ * Which names and addresses a registration may bring into the tables. Owns the rule that text from
+ * the network is bounded and free of control characters before it is kept, logged or sent on.
  */
 
 const MAX_NAME_LENGTH = 255
 const MAX_ADDRESS_LENGTH = 255
-/** Letters, digits and `%|_-` as RocketMQ allows in topics; dots and colons as some brokers use them. */
+/**
+ * Letters, digits and `%|_-` as RocketMQ allows in topics; dots and colons as some brokers use
+ * them.
+ */
 const TOPIC = /^[%|a-zA-Z0-9_.:-]+$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
 
 /** True for a topic name that a route table may hold. */

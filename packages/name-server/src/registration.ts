@@ -1,6 +1,7 @@
 /**
- * Reading of a broker's registration (code 103): header fields, checksum, plain and compressed bodies. Owns the
- * rule that nothing unchecked reaches the route tables: names, counts, sizes and numbers are verified here.
+ * Reading of a broker's registration (code 103): header fields, checksum, plain and compressed
+ * bodies. Owns the rule that nothing unchecked reaches the route tables: names, counts, sizes and
+ * numbers are verified here.
  */
 import { crc32, inflateSync } from 'node:zlib'
 import { LedgerError } from '@ringledger/base'
@@ -57,8 +58,8 @@ interface Body {
 
 /**
  * Reads code 103 (reference §2.2).
- * @throws LedgerError BAD_REQUEST for fields that are missing or not usable, CORRUPT when the body's CRC-32
- * (31 bits of it) is not the announced one or the body does not parse.
+ * @throws LedgerError BAD_REQUEST for fields that are missing or not usable, CORRUPT when the
+ * body's CRC-32 (31 bits of it) is not the announced one or the body does not parse.
  */
 export function readRegistration(request: RemotingCommand): Registration {
   const ext = request.ext
@@ -120,7 +121,9 @@ function readJsonBody(bytes: Buffer): Body {
   return { dataVersion: readDataVersion(wrapper.dataVersion), ...collector.result() }
 }
 
-/** One zlib stream of length-prefixed parts: version, topic lines; what follows is of no use here. */
+/**
+ * One zlib stream of length-prefixed parts: version, topic lines; what follows is of no use here.
+ */
 function readCompressedBody(bytes: Buffer): Body {
   const inflated = inflateSync(bytes, { maxOutputLength: MAX_INFLATED_BYTES })
   const parts = new PartReader(inflated)

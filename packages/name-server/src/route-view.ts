@@ -1,7 +1,7 @@
 /**
- * Answers made from the route tables: TopicRouteData, ClusterInfo and the topic lists. Owns the wire form: one
- * line of JSON without blanks (the Go client cuts `brokerAddrs` as text), ids always as quoted keys, members in
- * alphabetical order.
+ * Answers made from the route tables: TopicRouteData, ClusterInfo and the topic lists. Owns the
+ * wire form: one line of JSON without blanks (the Go client cuts `brokerAddrs` as text), ids always
+ * as quoted keys, members in alphabetical order.
  */
 import {
   type BrokerData,

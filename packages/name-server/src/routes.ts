@@ -1,8 +1,8 @@
 /**
- * The route tables: topic → broker name → queues, broker name → addresses by id, cluster → broker names, and
- * the live brokers. Owns three invariants: an address holds at most one id of its broker name; every live entry
- * has its address in the tables; a broker name without addresses, a topic without queues and a cluster without
- * broker names do not exist.
+ * The route tables: topic → broker name → queues, broker name → addresses by id, cluster → broker
+ * names, and the live brokers. Owns three invariants: an address holds at most one id of its broker
+ * name; every live entry has its address in the tables; a broker name without addresses, a topic
+ * without queues and a cluster without broker names do not exist.
  */
 import { type Clock, LedgerError } from '@ringledger/base'
 import { type DataVersion, TopicPerm } from '@ringledger/protocol'
@@ -38,7 +38,9 @@ export interface BrokerIdentity {
 /** What became of a registration. */
 export type RegisterOutcome =
   | { kind: 'registered'; masterAddr?: string; haServerAddr?: string }
-  /** Another address holds the id with a newer state version: nothing changed, the answer is empty. */
+  /**
+   * Another address holds the id with a newer state version: nothing changed, the answer is empty.
+   */
   | { kind: 'outdated' }
   /** A single topic from a broker that is not known yet: it must register in full first. */
   | { kind: 'incremental-first' }
@@ -126,7 +128,10 @@ export class Routes {
     }
   }
 
-  /** Puts the address under its id; afterwards it holds no other id and no other address holds this one. */
+  /**
+   * Puts the address under its id; afterwards it holds no other id and no other address holds this
+   * one.
+   */
   #placeBroker(registration: Registration, known: BrokerEntry | undefined): BrokerEntry {
     const { brokerName, brokerAddr, brokerId, clusterName } = registration
     const broker: BrokerEntry = known ?? {
@@ -228,7 +233,9 @@ export class Routes {
     return { kind: 'registered', masterAddr, haServerAddr: master.haServerAddr }
   }
 
-  /** Takes an address out (code 104, a closed connection, silence). Unknown brokers are no error. */
+  /**
+   * Takes an address out (code 104, a closed connection, silence). Unknown brokers are no error.
+   */
   unregister(identity: BrokerIdentity): void {
     const { brokerName, brokerAddr } = identity
     this.#dropLive(liveKey(brokerName, brokerAddr))
@@ -280,7 +287,9 @@ export class Routes {
     return this.#live.get(liveKey(brokerName, brokerAddr))?.dataVersion
   }
 
-  /** Sets or clears the write bit of every topic on a broker name; returns how many topics it has. */
+  /**
+   * Sets or clears the write bit of every topic on a broker name; returns how many topics it has.
+   */
   changeWritePermission(brokerName: string, writable: boolean): number {
     let topicCount = 0
     for (const byBroker of this.#topics.values()) {

@@ -1,7 +1,7 @@
 /**
- * The name server process: listens, decodes requests, answers them with `handlers/`, and takes silent or
- * disconnected brokers out. Owns two invariants: a one-way request gets no answer, and no request, however
- * malformed, stops the process.
+ * The name server process: listens, decodes requests, answers them with `handlers/`, and takes
+ * silent or disconnected brokers out. Owns two invariants: a one-way request gets no answer, and no
+ * request, however malformed, stops the process.
  */
 import { type Clock, InvariantError, systemClock } from '@ringledger/base'
 import {

@@ -1,6 +1,6 @@
 /**
- * The settings of a running name server and the file they are kept in. Owns the order of a change: checked as a
- * whole, then on disk, then in effect.
+ * The settings of a running name server and the file they are kept in. Owns the order of a change:
+ * checked as a whole, then on disk, then in effect.
  */
 import { LedgerError } from '@ringledger/base'
 import {
@@ -18,7 +18,10 @@ export class SettingsStore {
   readonly #ignored = new Map<string, string>()
   readonly #path: string | undefined
 
-  /** `fixed`: keys that are shown beside the settings and cannot be changed; `path`: where changes are kept. */
+  /**
+   * `fixed`: keys that are shown beside the settings and cannot be changed; `path`: where changes
+   * are kept.
+   */
   constructor(settings: NameServerSettings, fixed: ReadonlyMap<string, string>, path?: string) {
     this.current = settings
     this.#fixed = fixed

@@ -1,6 +1,6 @@
 /**
- * Questions to name servers and brokers. Owns the connections of one mqadmin run, and the words an operator reads
- * when a server cannot be reached or refuses.
+ * Questions to name servers and brokers. Owns the connections of one mqadmin run, and the words an
+ * operator reads when a server cannot be reached or refuses.
  */
 import { LedgerError } from '@ringledger/base'
 import { RemotingClient } from '@ringledger/network'
@@ -71,7 +71,10 @@ export class Admin {
     throw this.#noNameServer(failures)
   }
 
-  /** Asks every name server, for changes that each of them has to make. @throws AdminError, RefusedError */
+  /**
+   * Asks every name server, for changes that each of them has to make. @throws AdminError,
+   * RefusedError
+   */
   async askEveryNameServer(question: Question): Promise<void> {
     for (const address of this.#nameServers.addresses) {
       try {
@@ -83,7 +86,9 @@ export class Admin {
     }
   }
 
-  /** Asks a broker. @throws AdminError when it does not answer, RefusedError when the answer is no. */
+  /**
+   * Asks a broker. @throws AdminError when it does not answer, RefusedError when the answer is no.
+   */
   async askBroker(address: string, question: Question): Promise<RemotingCommand> {
     let answer: RemotingCommand
     try {

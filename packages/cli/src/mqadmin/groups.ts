@@ -1,4 +1,7 @@
-/** What brokers know about consumer groups: progress and connections, gathered over the brokers of a group. */
+/**
+ * What brokers know about consumer groups: progress and connections, gathered over the brokers of a
+ * group.
+ */
 import {
   asJsonObject,
   parseJsonBody,

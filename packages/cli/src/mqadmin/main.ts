@@ -20,8 +20,8 @@ interface SharedOptions {
 }
 
 /**
- * Runs one command; `argv` begins with its name. Resolves with the exit code: 0 done, 1 failed, 64 not
- * understood. Never rejects for what a server or the command line says.
+ * Runs one command; `argv` begins with its name. Resolves with the exit code: 0 done, 1 failed, 64
+ * not understood. Never rejects for what a server or the command line says.
  */
 export async function mqadminMain(
   argv: readonly string[],

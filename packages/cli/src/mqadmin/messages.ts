@@ -1,4 +1,7 @@
-/** Stored messages as an operator reads them. Bytes from a broker are checked before they are decoded. */
+/**
+ * Stored messages as an operator reads them. Bytes from a broker are checked before they are
+ * decoded.
+ */
 import { inflateSync, zstdDecompressSync } from 'node:zlib'
 import {
   checkMessage,
@@ -44,7 +47,9 @@ export interface MessageFacts {
   properties: Record<string, string>
 }
 
-/** The messages of an answer's body, one behind the other. @throws AdminError when it is malformed. */
+/**
+ * The messages of an answer's body, one behind the other. @throws AdminError when it is malformed.
+ */
 export function readMessages(body: Buffer): MessageFacts[] {
   const messages: MessageFacts[] = []
   let offset = 0

@@ -1,4 +1,7 @@
-/** What most commands ask first: the cluster table and the route of a topic. Answers are checked before use. */
+/**
+ * What most commands ask first: the cluster table and the route of a topic. Answers are checked
+ * before use.
+ */
 import {
   asJsonObject,
   isWriteable,
@@ -26,7 +29,10 @@ export interface Route {
   readonly json: unknown
 }
 
-/** Every broker that the name server knows, by cluster and name; only one cluster's when it is given. */
+/**
+ * Every broker that the name server knows, by cluster and name; only one cluster's when it is
+ * given.
+ */
 export async function clusterBrokers(admin: Admin, cluster?: string): Promise<Broker[]> {
   const answer = await admin.askNameServer({ code: RequestCode.GET_BROKER_CLUSTER_INFO })
   const info = asJsonObject(parseJsonBody(answer.body), 'the cluster table')
@@ -129,7 +135,9 @@ export function answeringAddress(broker: Broker): string | undefined {
   return first
 }
 
-/** A queue to send to: one of the topic, else one that the broker will create. @throws AdminError */
+/**
+ * A queue to send to: one of the topic, else one that the broker will create. @throws AdminError
+ */
 export async function writableQueues(
   admin: Admin,
   topic: string,

@@ -49,7 +49,7 @@ test('text from a server cannot control the terminal', () => {
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const lines = formatTable(HEADS, [[text, 1]], 'plain')
       assert.equal(lines.length, 2)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not come through
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they must not come through
       assert.doesNotMatch(lines.join(''), /[\u0000-\u001f\u007f-\u009f]/)
     }),
   )

@@ -1,6 +1,6 @@
 /**
- * Aligned tables. Owns the rule that text from a server cannot move the cursor or change colours: control
- * characters are shown, not sent.
+ * Aligned tables. Owns the rule that text from a server cannot move the cursor or change colours:
+ * control characters are shown, not sent.
  */
 
 export type Cell = string | number | bigint | boolean | undefined | null
@@ -48,7 +48,7 @@ export function formatCell(cell: Cell): string {
 
 /** The text with control characters as escapes; line ends too. */
 export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/g, (character) => {
     const named = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character]
     return named ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`

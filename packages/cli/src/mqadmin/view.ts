@@ -1,4 +1,7 @@
-/** What a command shows: the same facts as JSON and as sections of text. Commands build views; only here is printed. */
+/**
+ * What a command shows: the same facts as JSON and as sections of text. Commands build views; only
+ * here is printed.
+ */
 import { stringifyJson } from '@ringledger/protocol'
 import { type Cell, type Column, formatCell, formatTable, type TableStyle } from './table.ts'
 

@@ -1,4 +1,7 @@
-/** Codes 103, 104, 205, 322, 327, 901 and 904: what brokers say about themselves, and write permission. */
+/**
+ * Codes 103, 104, 205, 322, 327, 901 and 904: what brokers say about themselves, and write
+ * permission.
+ */
 import { ResponseCode } from '@ringledger/protocol'
 import { readDataVersion, sameDataVersion } from '../data-version.ts'
 import { requireAddress, requireName } from '../fields.ts'

@@ -1,4 +1,6 @@
-/** Codes 100, 101, 102, 219, 318 and 319: the KV configuration and the name server's own settings. */
+/**
+ * Codes 100, 101, 102, 219, 318 and 319: the KV configuration and the name server's own settings.
+ */
 import { LedgerError } from '@ringledger/base'
 import { ResponseCode, requireExt } from '@ringledger/protocol'
 import { formatProperties, parseProperties } from '../config.ts'

@@ -1,4 +1,7 @@
-/** What a handler gets and gives. Handlers are plain functions: a throw of LedgerError becomes code 1. */
+/**
+ * What a handler gets and gives. Handlers are plain functions: a throw of LedgerError becomes code
+ * 1.
+ */
 import type { Clock } from '@ringledger/base'
 import type { RemotingCommand } from '@ringledger/protocol'
 import type { KvConfig } from '../kv.ts'

@@ -1,4 +1,7 @@
-/** Codes 105, 106, 206, 216, 217, 224, 304 and 311 to 313: routes, the cluster table and topic lists. */
+/**
+ * Codes 105, 106, 206, 216, 217, 224, 304 and 311 to 313: routes, the cluster table and topic
+ * lists.
+ */
 import { LedgerError } from '@ringledger/base'
 import {
   extBool,

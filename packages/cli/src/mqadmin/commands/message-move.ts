@@ -1,4 +1,7 @@
-/** sendMessage and consumeMessage: one message in, some messages out; neither moves a consumer group. */
+/**
+ * sendMessage and consumeMessage: one message in, some messages out; neither moves a consumer
+ * group.
+ */
 import { randomInt } from 'node:crypto'
 import {
   formatProperties,

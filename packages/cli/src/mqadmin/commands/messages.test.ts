@@ -100,7 +100,7 @@ test('sendMessage to a new topic goes where topics are created', async (t) => {
   assert.equal(broker.asked(310)[0]?.c, 'TBW102')
 })
 
-test('sendMessage takes broker and queue, and names the brokers when there is no such', async (t) => {
+test('sendMessage takes broker and queue, and names the brokers there are', async (t) => {
   const { cluster, broker } = await started(t, [310, () => captured('send')])
   await cluster.run('sendMessage', '-t', 'Cap54Normal', '-p', 'x', '-b', 'broker-a', '-i', '3')
   assert.equal(broker.asked(310)[0]?.e, '3')

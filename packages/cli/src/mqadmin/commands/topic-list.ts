@@ -72,7 +72,10 @@ async function topicWithGroups(admin: Admin, topic: string): Promise<TopicOfGrou
   return rows
 }
 
-/** Code 300: the groups that read a topic on one broker; none when the broker does not know the topic. */
+/**
+ * Code 300: the groups that read a topic on one broker; none when the broker does not know the
+ * topic.
+ */
 export async function groupsOfTopic(
   admin: Admin,
   address: string,
