@@ -1,10 +1,13 @@
 /** `mqbroker`: reads the configuration and runs one node of a broker group until a signal. */
-import type { NodeSettings } from '@ringledger/broker'
+import type { NodeSettings, RunningBroker } from '@ringledger/broker'
 import { Command } from 'commander'
 import { type BrokerConfig, loadBrokerConfig } from '../config/broker-config.ts'
 import { type Logger, openLog } from '../log.ts'
-import { announce, type Closeable, closeOnSignals, sayFailure } from './lifecycle.ts'
+import { announce, closeOnSignals, sayFailure } from './lifecycle.ts'
 import { printEffective } from './print-effective.ts'
+
+/** Exit code when a thread failed; the reason is in the log. */
+const FAILED = 1
 
 interface Options {
   readonly configFile?: string
@@ -36,8 +39,9 @@ export async function mqbrokerMain(argv: readonly string[]): Promise<number | un
 async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   const log = openLog()
   for (const line of warnings) log.warn({}, line)
-  const broker = await startBroker(settings, log)
+  const broker = await startNode(settings, log)
   closeOnSignals(broker, log)
+  broker.whenFailed.catch(() => process.exit(FAILED))
   const address = `${settings.brokerIP1}:${settings.listenPort}`
   log.info({ id: settings.dLegerSelfId, address }, `broker ${settings.brokerName} listens`)
   announce('listening')
@@ -46,18 +50,8 @@ async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   announce('serving')
 }
 
-/** What the broker package offers, seen from here. */
-interface BrokerDoor {
-  startBroker(settings: NodeSettings, log: Logger): Promise<RunningBroker>
-}
-
-interface RunningBroker extends Closeable {
-  /** Resolves when this node first takes part: leads and takes writes, or follows a leader. */
-  readonly whenServing: Promise<void>
-}
-
 /** Loaded late: printing a configuration needs no broker. */
-async function startBroker(settings: NodeSettings, log: Logger): Promise<RunningBroker> {
-  const door = (await import('@ringledger/broker')) as unknown as BrokerDoor
-  return await door.startBroker(settings, log)
+async function startNode(settings: NodeSettings, log: Logger): Promise<RunningBroker> {
+  const { startBroker } = await import('@ringledger/broker')
+  return await startBroker(settings, (level, line) => log[level]({}, line))
 }

@@ -13,6 +13,7 @@ const environment: ConfigEnvironment = {
   hostName: 'host-1',
   address: '10.1.2.3',
   cores: 2,
+  memoryBytes: 1_000,
 }
 const GROUP = `
 brokerClusterName=RaftCluster

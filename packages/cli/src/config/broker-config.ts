@@ -50,7 +50,7 @@ export function readBrokerConfig(
   // As in Apache's getMappedFileSizeConsumeQueue: a unit is 20 bytes.
   keys.mappedFileSizeConsumeQueue = Math.ceil(keys.mappedFileSizeConsumeQueue / 20) * 20
   const effective = formatSettings(brokerSchema, keys)
-  const settings = toSettings(keys, effective)
+  const settings = toSettings(keys, effective, environment)
   const conflicts = findConflicts(read.values, settings, lineOf)
   problems.push(...conflicts.problems)
   if (problems.length > 0) refuse(source, problems)
@@ -99,11 +99,18 @@ function expandPaths(
   return problems
 }
 
-function toSettings(keys: BrokerKeys, effective: ReadonlyMap<string, string>): NodeSettings {
+function toSettings(
+  keys: BrokerKeys,
+  effective: ReadonlyMap<string, string>,
+  { memoryBytes }: ConfigEnvironment,
+): NodeSettings {
   const { channelExpiredTimeout, threads, ...same } = keys
   return {
     ...pick(same),
     channelExpiredTimeoutMs: channelExpiredTimeout,
+    accessMessageInMemoryMaxBytes: Math.floor(
+      (memoryBytes * keys.accessMessageInMemoryMaxRatio) / 100,
+    ),
     nameServers: splitList(keys.namesrvAddr),
     peers: peersOf(keys.dLegerPeers),
     preferredLeaderIds: splitList(keys.preferredLeaderId),

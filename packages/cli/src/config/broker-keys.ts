@@ -77,6 +77,7 @@ export interface BrokerKeys {
   litePullMessageEnable: boolean
   maxTransferCountOnMessageInMemory: number
   maxTransferBytesOnMessageInMemory: number
+  accessMessageInMemoryMaxRatio: number
   traceTopicEnable: boolean
   traceOn: boolean
   regionId: string
@@ -380,6 +381,13 @@ const messageKeys: Part<MessageKey> = {
     defaultValue: 256 * 1024,
     min: 1024,
     max: 8 * MIB,
+  }),
+  accessMessageInMemoryMaxRatio: integerSetting({
+    doc: "Share of the machine's memory that the log's end may take to count as fresh: a new group starts at 0 on a queue that lies within it.",
+    unit: 'percent',
+    defaultValue: 40,
+    min: 1,
+    max: 100,
   }),
   traceTopicEnable: booleanSetting({
     doc: 'Make the topic for message traces at start.',

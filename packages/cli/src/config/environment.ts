@@ -1,5 +1,5 @@
 /** What a configuration takes from the machine, passed in so that tests own it. */
-import { availableParallelism, homedir, hostname, networkInterfaces } from 'node:os'
+import { availableParallelism, homedir, hostname, networkInterfaces, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 
 export interface ConfigEnvironment {
@@ -9,6 +9,7 @@ export interface ConfigEnvironment {
   /** Address of this machine that others can reach, as far as can be told. */
   readonly address: string
   readonly cores: number
+  readonly memoryBytes: number
 }
 
 export function systemEnvironment(): ConfigEnvironment {
@@ -18,6 +19,7 @@ export function systemEnvironment(): ConfigEnvironment {
     hostName: hostname(),
     address: firstAddress(),
     cores: availableParallelism(),
+    memoryBytes: totalmem(),
   }
 }
 

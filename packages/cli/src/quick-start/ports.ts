@@ -1,0 +1,73 @@
+/** Is a port free, and if not, who has it? */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
+
+const LISTEN_STATE = '0A'
+
+/** True when `host:port` can be listened on now. */
+export function isPortFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false)
+      else if (error.code === 'EACCES') resolve(false)
+      else reject(error)
+    })
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+/** `pid 4711 (java -cp …)` as far as /proc tells; undefined when it does not. */
+export function portHolder(port: number): string | undefined {
+  const inodes = listeningInodes(port)
+  if (inodes.size === 0) return undefined
+  for (const pid of numericEntries('/proc')) {
+    for (const descriptor of numericEntries(`/proc/${pid}/fd`)) {
+      const inode = socketInode(`/proc/${pid}/fd/${descriptor}`)
+      if (inode !== undefined && inodes.has(inode)) return `pid ${pid} (${commandLine(pid)})`
+    }
+  }
+  return undefined
+}
+
+function listeningInodes(port: number): Set<string> {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0')
+  const inodes = new Set<string>()
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of readLines(table)) {
+      const fields = line.trim().split(/\s+/)
+      if (fields[3] !== LISTEN_STATE || !fields[1]?.endsWith(`:${wanted}`)) continue
+      if (fields[9] !== undefined) inodes.add(fields[9])
+    }
+  }
+  return inodes
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n')
+  } catch {
+    return []
+  }
+}
+
+function numericEntries(path: string): string[] {
+  try {
+    return readdirSync(path).filter((name) => /^\d+$/.test(name))
+  } catch {
+    return []
+  }
+}
+
+function socketInode(path: string): string | undefined {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+function commandLine(pid: string): string {
+  const text = readLines(`/proc/${pid}/cmdline`).join(' ').replaceAll('\0', ' ').trim()
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text || 'unknown'
+}
