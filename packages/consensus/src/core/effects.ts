@@ -2,6 +2,13 @@
  * What the machine wants done. The driver takes the effects after each `step` or `tick` and acts
  * in the order of the fields below. Everything in `send` may leave at once: what must wait for a
  * sync is held back by the machine until the driver reports that sync.
+ *
+ * The driver's turn: step every message that came in (an Append only after its bytes were checked),
+ * taking effects after each; report own appends (`appended`) before anything else is stepped; at
+ * the end of the turn, if `replicate` was set, for each peer whose socket has room
+ *     while ((plan = raft.nextAppend(peer))) send(raft.sendAppend(plan, end, lastIndex), bytes)
+ * then `flushCommit()` and take effects once more. Hand disk work on in the order in which the
+ * effects came, and report it in that order.
  */
 import type { NodeId } from './config.ts'
 import type { PeerMessage } from './messages.ts'
@@ -23,7 +30,7 @@ export interface RoleChange {
 
 export interface ReadResult {
   readonly id: number
-  /** Read up to here for a linearizable answer; -1: refused (no leader here, or not yet serving). */
+  /** Read up to here for a linearizable answer; -1: refused (not leading, or not yet serving). */
   readonly position: number
 }
 

@@ -97,7 +97,7 @@ function takeEntries(state: RaftState, message: Append): boolean {
   return true
 }
 
-/** Our log holds something else than the leader's: cut it, take entries again once that is synced. */
+/** Our log differs from the leader's: cut it, and take entries again once the cut is synced. */
 function truncate(state: RaftState, position: number, lastIndex: number): void {
   if (position < state.verifiedEnd) {
     state.halt(`leader ${state.leaderId} contradicts its own or committed entries at ${position}`)

@@ -3,27 +3,26 @@
  * every message and effect is written down.
  *
  * Commands, one a line; several in one block are traced together:
- *   group 3 [leader=n1] [hold] [preferred=n2] [batch=400] [inflight=1600]   nodes n0..n2, links up, disks syncing by themselves
- *                                          unless `hold`; comes after `log` and `saved` lines
- *   log n1 1 1 3                           its disk holds entries of these terms (100 bytes each)
- *   saved n1 3 [n2]                        its saved term and vote
- *   tick n0 5 | tick all 5                 ticks, one at a time, everybody's messages delivered after each
- *   silence n0 5                           ticks one node without delivering anything
- *   wake n0                                ticks one node until it speaks or changes its role
- *   run                                    delivers until nothing is on the wire
- *   deliver 2                              delivers the oldest letters
- *   drop [type] [n0>n1]                    drops what is on the wire (of that kind)
- *   append n0 3 [size]                     lays entries, sends them
- *   sync n0 [count]                        does held disk work
- *   hold n0 | release n0                   from now on its disk waits | syncs by itself
- *   cut n0 | heal                          the network loses all from and to n0 | no more
- *   stop n0 | continue n0                  SIGSTOP: it keeps sockets and state | runs on, with what lay in its sockets
- *   close n0 n1                            the link between two nodes closes, and does not come back by itself
- *   connect n0 n1                          it comes back
- *   crash n0 | restart n0                  loses what is not synced; its links close | starts anew
- *   wipe n0                                its log files are deleted (its saved term is not)
- *   transfer n0 n1 | read n0 7 | fail n0   as the local messages
- *   status | logs                          a line per node
+ *   group 3 [leader=n1] [hold] [preferred=n2] [batch=400] [inflight=1600]
+ *                             nodes n0..n2, links up, disks syncing by themselves unless `hold`;
+ *                             comes after `log` and `saved` lines
+ *   log n1 1 1 3              its disk holds entries of these terms (100 bytes each)
+ *   saved n1 3 [n2]           its saved term and vote
+ *   tick n0 5 | tick all 5    ticks, one at a time, all messages delivered after each
+ *   silence n0 5              ticks one node without delivering anything
+ *   wake n0                   ticks one node until it speaks or changes its role
+ *   run | deliver 2           delivers until nothing is on the wire | the oldest letters
+ *   drop [type] [n0>n1]       drops what is on the wire (of that kind)
+ *   append n0 3 [size]        lays entries, sends them
+ *   sync n0 [count]           does held disk work
+ *   hold n0 | release n0      from now on its disk waits | syncs by itself
+ *   cut n0 | heal             the network loses all from and to n0 | no more
+ *   stop n0 | continue n0     SIGSTOP: sockets and state stay | runs on, reads what came meanwhile
+ *   close n0 n1 | connect     the link between two nodes closes, for good | comes back
+ *   crash n0 | restart n0     loses what is not synced; its links close | starts anew
+ *   wipe n0                   its log files are deleted (its saved term is not)
+ *   transfer n0 n1 | read n0 7 | fail n0     as the local messages
+ *   status | logs             a line per node
  */
 import { assert, seededRandom } from '@ringledger/base'
 import { FakeDriver, type FakeEntry, type Letter, logOfTerms } from './driver-fake.ts'
@@ -316,14 +315,15 @@ export class Interaction {
 
   #status(node: FakeDriver): void {
     const status = node.raft.status()
-    const peers = status.peers.map(
-      (peer) =>
-        ` ${peer.id}:${peer.state}${peer.connected ? '' : '/off'} match=${peer.matchPosition} next=${peer.nextPosition}`,
-    )
-    const state = node.alive ? status.role : 'dead'
-    this.#lines.push(
-      `${node.id} ${state} term=${status.term} leader=${status.leaderId ?? '-'} commit=${status.commitPosition} durable=${status.durablePosition} end=${status.endPosition}${peers.join('')}`,
-    )
+    const { role, term, leaderId, commitPosition, durablePosition, endPosition } = status
+    const state = node.alive ? role : 'dead'
+    const head = `${node.id} ${state} term=${term} leader=${leaderId ?? '-'}`
+    const ends = `commit=${commitPosition} durable=${durablePosition} end=${endPosition}`
+    const peers = status.peers.map((peer) => {
+      const link = peer.connected ? '' : '/off'
+      return ` ${peer.id}:${peer.state}${link} match=${peer.matchPosition} next=${peer.nextPosition}`
+    })
+    this.#lines.push(`${head} ${ends}${peers.join('')}`)
   }
 
   #logLine(node: FakeDriver): void {

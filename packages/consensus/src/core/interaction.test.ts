@@ -1,6 +1,6 @@
 /**
- * Golden traces: each file of `testdata` is a script whose whole message trace is written below each
- * block. UPDATE_TRACES=1 rewrites them; the difference is then reviewed like code.
+ * Golden traces: each file of `testdata` is a script whose whole message trace is written below
+ * each block. UPDATE_TRACES=1 rewrites them; the difference is then reviewed like code.
  *
  * Format: lines starting with # are prose; a block is commands, a line `----`, the trace, and an
  * empty line.

@@ -38,7 +38,7 @@ export function becomeLeader(state: RaftState): void {
   broadcast(state)
 }
 
-/** A round of heartbeats: proof of life, commit position, and the question where the peer stands. */
+/** A round of heartbeats: proof of life, commit position, and a question where the peer stands. */
 export function broadcast(state: RaftState): void {
   state.heartbeatElapsed = 0
   state.round++

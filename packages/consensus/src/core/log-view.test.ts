@@ -5,7 +5,7 @@ import { type FakeEntry, logOfTerms, tailOf } from './driver-fake.ts'
 import { LogView } from './log-view.ts'
 import { NO_TERM } from './messages.ts'
 
-/** The logs that the leaders of some terms could have had: each starts as a part of an earlier one. */
+/** Logs that the leaders of some terms could have had: each starts as a part of an earlier one. */
 function histories(random: Random): FakeEntry[][] {
   const logs: FakeEntry[][] = [[]]
   for (let term = 1; term <= 6; term++) {

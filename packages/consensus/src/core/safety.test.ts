@@ -24,13 +24,14 @@ const WEATHERS: Record<string, Trouble> = {
     stall: 0.002,
   },
 }
-const SEEDS_PER_WEATHER = Number(process.env.RAFT_SEEDS ?? 80)
+const SIZES = [3, 5, 3, 4, 3, 5, 2]
+const SEEDS_PER_WEATHER = Number(process.env.RAFT_SEEDS ?? 60)
 const TROUBLED_STEPS = 8000
 /** Far more than an election and a catch-up take; a run that needs it all is stuck. */
 const CALM_STEPS = 30_000
 
 function run(seed: number, trouble: Trouble): FakeCluster {
-  const cluster = new FakeCluster(seed, seed % 3 === 0 ? 5 : 3)
+  const cluster = new FakeCluster(seed, SIZES[seed % SIZES.length] as number)
   cluster.trouble = trouble
   for (let step = 0; step < TROUBLED_STEPS; step++) {
     cluster.step()
