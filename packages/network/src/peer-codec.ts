@@ -12,7 +12,6 @@ import {
   AT_FLAGS,
   AT_LAST_INDEX,
   AT_OTHER_TERM,
-  AT_PAYLOAD_BYTES,
   AT_PREV_POSITION,
   AT_ROUND,
   AT_SPANS,
@@ -71,10 +70,7 @@ export function encodePeerMessage(
 ): void {
   if (message.type === 'append' && isBinaryAppend(message as AppendFields)) {
     encodeAppend(batch, message as AppendFields, payloadBytes)
-  } else if (
-    message.type === 'appendReply' &&
-    isInt32((message as AppendReplyFields).conflictTerm)
-  ) {
+  } else if (message.type === 'appendReply' && isBinaryReply(message as AppendReplyFields)) {
     encodeAppendReply(batch, message as AppendReplyFields, payloadBytes)
   } else {
     encodePacked(batch, PeerFrameType.packed, message, payloadBytes)
@@ -137,6 +133,10 @@ function isInt32(value: number): boolean {
 
 function isBinaryAppend(message: AppendFields): boolean {
   return isInt32(message.term) && isInt32(message.prevTerm) && message.spans.length <= MAX_SPANS
+}
+
+function isBinaryReply(message: AppendReplyFields): boolean {
+  return isInt32(message.term) && isInt32(message.conflictTerm)
 }
 
 function encodeAppend(batch: PeerBatch, message: AppendFields, payloadBytes: number): void {
@@ -255,9 +255,4 @@ function wholeAt(buffer: Buffer, offset: number): number {
 
 function corrupt(reason: string, cause?: unknown): LedgerError {
   return new LedgerError('CORRUPT', `a frame of a peer is not usable: ${reason}`, { cause })
-}
-
-/** Payload bytes that the header at `start` announces. */
-export function payloadBytesAt(buffer: Buffer, start: number): number {
-  return buffer.readUInt32LE(start + AT_PAYLOAD_BYTES)
 }

@@ -8,22 +8,34 @@ export interface Hello {
   readonly selfId: string
   readonly targetId: string
   readonly segmentBytes: number
+  /** Set by the side that was dialled when it will not have the other one. */
+  readonly refusal?: string
+}
+
+const MAX_NAME_CHARACTERS = 255
+const MAX_REFUSAL_CHARACTERS = 300
+
+/** Names end up in log lines: short, and one line. */
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_NAME_CHARACTERS && !/\p{Cc}/u.test(value)
 }
 
 /** A received HELLO with the types it must have, or undefined. */
 export function asHello(value: unknown): Hello | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, group, selfId, targetId, segmentBytes } = value as Partial<Hello>
+  const { version, group, selfId, targetId, segmentBytes, refusal } = value as Partial<Hello>
   if (
     typeof version !== 'number' ||
-    typeof group !== 'string' ||
-    typeof selfId !== 'string' ||
-    typeof targetId !== 'string' ||
+    !isName(group) ||
+    !isName(selfId) ||
+    !isName(targetId) ||
     typeof segmentBytes !== 'number'
   ) {
     return undefined
   }
-  return { version, group, selfId, targetId, segmentBytes }
+  const hello = { version, group, selfId, targetId, segmentBytes }
+  if (typeof refusal !== 'string') return hello
+  return { ...hello, refusal: refusal.slice(0, MAX_REFUSAL_CHARACTERS).replace(/\p{Cc}/gu, ' ') }
 }
 
 /** What keeps `theirs` from belonging to `ours`, in an operator's words; undefined when nothing does. */
@@ -43,5 +55,5 @@ export function helloMismatch(ours: Hello, theirs: Hello): string | undefined {
   if (theirs.segmentBytes !== ours.segmentBytes) {
     return `its segments have ${theirs.segmentBytes} bytes, ours ${ours.segmentBytes}: set the same mappedFileSizeCommitLog on all nodes`
   }
-  return undefined
+  return theirs.refusal === undefined ? undefined : `it refuses this node: ${theirs.refusal}`
 }

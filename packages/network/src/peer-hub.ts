@@ -21,6 +21,8 @@ export interface PeerHubHandlers<Message extends PeerMessage> {
   onConnected(id: string): void
   /** What was on its way in either direction may be lost. */
   onDisconnected(id: string): void
+  /** The kernel has taken pieces that were held: {@link PeerHub.unflushedPosition} may have risen. */
+  onFlushed?(id: string): void
 }
 
 export interface PeerHubOptions {
@@ -152,7 +154,10 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   onHello(link: PeerLink, hello: Hello): void {
     const dialled = link.peerId !== ''
     const refusal = this.#refusal(link, hello)
-    if (!dialled) link.sendHello(this.#hello(hello.selfId))
+    if (!dialled) {
+      const ours = this.#hello(hello.selfId)
+      link.sendHello(refusal ? { ...ours, refusal } : ours)
+    }
     if (refusal) {
       this.#sayOnce(link, 'warn', refusal)
       this.#refused.add(link)
@@ -171,6 +176,10 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
 
   onMessage(from: string, message: PeerMessage, payload: Buffer, start: number, end: number): void {
     if (!this.#closed) this.#handlers.onMessage(from, message as Message, payload, start, end)
+  }
+
+  onFlushed(link: PeerLink): void {
+    if (!this.#closed) this.#handlers.onFlushed?.(link.peerId)
   }
 
   onDown(link: PeerLink, reason: string): void {

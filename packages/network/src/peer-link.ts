@@ -41,6 +41,8 @@ export interface PeerLinkOwner {
   /** The other side has introduced itself: sets `up`, or closes the link. */
   onHello(link: PeerLink, hello: Hello): void
   onMessage(from: string, message: PeerMessage, payload: Buffer, start: number, end: number): void
+  /** The kernel has taken pieces that were held. */
+  onFlushed(link: PeerLink): void
   /** Once, also for a link that never was up. */
   onDown(link: PeerLink, reason: string): void
 }
@@ -175,7 +177,7 @@ export class PeerLink implements ByteTaker {
     this.#sentInTick = true
     this.#writesStarted++
     batch.writeTo(socket, this.#onTaken)
-    if (socket.writableLength === 0) batch.clear()
+    if (socket.writableLength === 0) this.#release(batch)
     else this.#writing = true
   }
 
@@ -242,8 +244,14 @@ export class PeerLink implements ByteTaker {
     this.#writesTaken++
     if (!this.#writing || this.#writesTaken !== this.#writesStarted) return
     this.#writing = false
-    this.#underWay.clear()
+    this.#release(this.#underWay)
     this.flush()
+  }
+
+  #release(batch: PeerBatch): void {
+    const heldPieces = batch.lowestPosition < Number.POSITIVE_INFINITY
+    batch.clear()
+    if (heldPieces && !this.#closed) this.#owner.onFlushed(this)
   }
 
   #afterFailure(): false {
