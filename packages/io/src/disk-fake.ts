@@ -50,6 +50,8 @@ export class FakeDisk implements Disk {
   capacityBytes: number = Number.POSITIVE_INFINITY
   /** Called before every call that changes something; a test throws from here to stop the world at this point. */
   beforeChange: () => void = () => {}
+  /** Called with every call to a file or directory. */
+  trace: (operation: FakeOperation, path: string) => void = () => {}
   readonly #random: Random
   #names: Map<string, Inode> = new Map()
   #durableNames: Map<string, Inode> = new Map()
@@ -196,6 +198,7 @@ export class FakeDisk implements Disk {
   }
 
   #meet(operation: FakeOperation, path: string): void {
+    this.trace(operation, path)
     for (const entry of this.#faults) {
       if (entry.fault.operation !== operation || !path.includes(entry.fault.path)) continue
       if (entry.left-- > 0) continue

@@ -21,6 +21,11 @@ export class DiskError extends LedgerError {
   }
 }
 
+/** Whether `error` is lack of space, which passes, and not a broken disk. */
+export function isNoSpace(error: unknown): boolean {
+  return error instanceof DiskError && error.code === 'DISK_FULL'
+}
+
 export const OpenMode = {
   /** Must exist; read only. */
   READ: 'read',

@@ -5,7 +5,7 @@
  */
 import { assert, type Clock, systemClock } from '@ringledger/base'
 import { Doorbell, type LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
-import { DiskError } from './disk.ts'
+import { DiskError, isNoSpace } from './disk.ts'
 import {
   IoCommand,
   IoEvent,
@@ -18,8 +18,9 @@ import type { LogStore } from './log-store.ts'
 
 /** A full disk is looked at again after this. */
 const SPACE_RETRY_MS = 250
-/** Free space is looked at after this much of the log, and at this interval while idle. */
+/** Free space is looked at after this much of the log and after this time; others use the disk too. */
 const SPACE_CHECK_BYTES: number = 16 * 1024 ** 2
+const SPACE_CHECK_MS = 2_000
 /** Index units are synced in bites, this many for each move of the resume mark, so that no sync of them is long. */
 const INDEX_SYNCS_PER_MARK = 16
 /** The same while groups follow one another without a pause. */
@@ -55,6 +56,7 @@ export class IoAgent {
   #diskFull = false
   #diskFullTold = false
   #spaceCheckAt = 0
+  #spaceCheckMs = 0
   #retryMs = 0
   #textMs: number
   #lockMs: number
@@ -273,15 +275,15 @@ export class IoAgent {
   }
 
   #spaceCheckDue(nowMs: number): boolean {
-    if (this.#diskFull) return nowMs >= this.#retryMs
-    return this.#store.end.position >= this.#spaceCheckAt
+    if (nowMs >= this.#spaceCheckMs) return true
+    return !this.#diskFull && this.#store.end.position >= this.#spaceCheckAt
   }
 
   #checkSpace(nowMs: number): void {
     const free = this.#store.freeBytes()
     const needed = this.#store.layout.minimumFreeBytes
     this.#spaceCheckAt = this.#store.end.position + SPACE_CHECK_BYTES
-    this.#retryMs = nowMs + SPACE_RETRY_MS
+    this.#spaceCheckMs = nowMs + (this.#diskFull ? SPACE_RETRY_MS : SPACE_CHECK_MS)
     if (free < needed) this.#diskFull = true
     // Above the limit by a margin, so that the state does not flutter; a waiting group says itself when it fits.
     else if (!this.#groupBlocked && free >= needed + SPACE_CHECK_BYTES) this.#diskFull = false
@@ -290,6 +292,7 @@ export class IoAgent {
   #enterDiskFull(): void {
     this.#diskFull = true
     this.#retryMs = this.#clock.monotonicMs() + SPACE_RETRY_MS
+    this.#spaceCheckMs = this.#retryMs
   }
 
   /** The first failure: nothing is written from here on. */
@@ -349,8 +352,4 @@ export class IoAgent {
     this.#held = true
     return false
   }
-}
-
-function isNoSpace(error: unknown): boolean {
-  return error instanceof DiskError && error.code === 'DISK_FULL'
 }

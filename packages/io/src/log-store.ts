@@ -18,7 +18,7 @@ import {
 } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { StoreLayout } from './config.ts'
-import type { Disk, StoreLock } from './disk.ts'
+import { type Disk, isNoSpace, type StoreLock } from './disk.ts'
 import { EntryScan } from './entry-scan.ts'
 import type { HardStateFile } from './hard-state.ts'
 import { IndexTable, IndexWriter } from './index-table.ts'
@@ -204,7 +204,12 @@ export class LogStore {
   closeClean(): void {
     this.#checkpointBehind = true
     this.syncIndex()
-    this.writeText()
+    try {
+      this.writeText()
+    } catch (error) {
+      // Apache's texts are a courtesy; a full disk must not turn an orderly end into a crash.
+      if (!isNoSpace(error)) throw error
+    }
     this.#mark.replace(this.#markOf(MarkState.CLEAN, this.#end))
     this.abandon()
   }
