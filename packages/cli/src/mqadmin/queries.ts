@@ -106,14 +106,13 @@ export async function routeOf(admin: Admin, topic: string): Promise<Route> {
   throw new AdminError(`no broker serves the topic ${topic}`, hint)
 }
 
-/** The brokers a consumer group is known on. @throws AdminError when no broker knows it. */
+/**
+ * The brokers a consumer group is known on; all of them while it has no retry topic, which comes
+ * with its first consumer.
+ */
 export async function brokersOfGroup(admin: Admin, group: string): Promise<readonly Broker[]> {
   const route = await findRoute(admin, retryTopicOf(group))
-  if (route !== undefined) return route.brokers
-  throw new AdminError(
-    `no broker knows the consumer group ${group}`,
-    'a group appears with its first consumer, or with: mqadmin updateSubGroup',
-  )
+  return route?.brokers ?? (await clusterBrokers(admin))
 }
 
 /**

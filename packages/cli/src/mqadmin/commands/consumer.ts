@@ -87,7 +87,7 @@ async function oneGroup(admin: Admin, group: string, options: ProgressOptions): 
           queue.inflight,
           formatTime(queue.lastTimestamp),
         ]),
-        empty: `the group ${group} has consumed nothing yet`,
+        empty: `no broker knows an offset of the group ${group}: it has consumed nothing yet`,
       },
       {
         kind: 'fields',

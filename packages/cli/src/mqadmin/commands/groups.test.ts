@@ -92,13 +92,15 @@ test('consumerConnection says when nobody is online', async (t) => {
   assert.deepEqual([code, out], [0, 'no member of the group g is online\n'])
 })
 
-test('a group that no broker knows is an error with the way out', async (t) => {
-  const { cluster } = await started(t)
-  for (const command of ['consumerConnection', 'consumerProgress']) {
-    const { code, err } = await cluster.run(command, '-g', 'unknown')
-    assert.equal(code, 1)
-    assert.match(err, /no broker knows the consumer group unknown\n.*updateSubGroup/)
-  }
+test('a group without a retry topic is looked for on every broker', async (t) => {
+  const nothing = Buffer.from('{"consumeTps":0.0,"offsetTable":{}}')
+  const { cluster, broker } = await started(t, OFFLINE, [208, () => ({ code: 0, body: nothing })])
+  const connection = await cluster.run('consumerConnection', '-g', 'new')
+  assert.deepEqual([connection.code, connection.out], [0, 'no member of the group new is online\n'])
+  const progress = await cluster.run('consumerProgress', '-g', 'new')
+  assert.equal(progress.code, 0)
+  assert.match(progress.out, /^no broker knows an offset of the group new: it has consumed nothing/)
+  assert.deepEqual(broker.asked(208), [{ consumerGroup: 'new' }])
 })
 
 test('updateSubGroup changes what is named and keeps the rest', async (t) => {
