@@ -320,8 +320,9 @@ export class Interaction {
     const head = `${node.id} ${state} term=${term} leader=${leaderId ?? '-'}`
     const ends = `commit=${commitPosition} durable=${durablePosition} end=${endPosition}`
     const peers = status.peers.map((peer) => {
-      const link = peer.connected ? '' : '/off'
-      return ` ${peer.id}:${peer.state}${link} match=${peer.matchPosition} next=${peer.nextPosition}`
+      const { id, connected, matchPosition, nextPosition } = peer
+      const link = connected ? peer.state : `${peer.state}/off`
+      return ` ${id}:${link} match=${matchPosition} next=${nextPosition}`
     })
     this.#lines.push(`${head} ${ends}${peers.join('')}`)
   }
