@@ -167,10 +167,13 @@ export class BrokerStore {
     return this.#dispatcher.position
   }
 
-  /** A bounded piece of write-back; call it every turn. `idle`: nothing else waits. */
-  tick(nowMs: number, idle: boolean): void {
-    this.#writeBack.tick(nowMs, idle)
+  /**
+   * A bounded piece of write-back; call it every turn. `idle`: nothing else waits. True while it wants another turn at
+   * once; otherwise a turn each second is enough.
+   */
+  tick(nowMs: number, idle: boolean): boolean {
     if (nowMs >= this.#stateSaveDueMs) this.#saveState(nowMs)
+    return this.#writeBack.tick(nowMs, idle)
   }
 
   /** The log's beginning moved (retention): older units stop to count. */

@@ -251,7 +251,9 @@ export class ConsumeQueue {
     this.#forget()
     if (hadUnits) {
       const directory = storage.queueDirectory(this.topic, this.queueId)
-      onDisk(`removal of queue ${this.#name()}`, () => rmSync(directory, { recursive: true }))
+      onDisk(`removal of queue ${this.#name()}`, () =>
+        rmSync(directory, { recursive: true, force: true }),
+      )
     }
     this.#first = storage.fileStartOf(queueOffset) / CQ_UNIT_BYTES
     this.#setMax(this.#first)

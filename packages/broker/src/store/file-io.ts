@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
 
 function diskError(what: string, error: unknown): LedgerError {
+  if (error instanceof LedgerError) return error
   const errno = (error as NodeJS.ErrnoException).code
   const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED'
   return new LedgerError(code, `${what}: ${(error as Error).message}`, { cause: error })

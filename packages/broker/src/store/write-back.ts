@@ -18,9 +18,10 @@ export interface WriteBackIntervals {
 }
 
 export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30_000 }
-/** What one call writes at most; a call then takes well below a millisecond. */
-const QUEUES_PER_STEP = 64
-const PAGES_PER_STEP = 128
+/** One call goes on with small steps until this much time is gone. */
+const TICK_BUDGET_MS = 0.5
+const QUEUES_PER_STEP = 8
+const PAGES_PER_STEP = 64
 
 export interface WriteBackParts {
   arena: LogArena
@@ -56,10 +57,13 @@ export class WriteBack {
     return this.#synced.position
   }
 
-  /** `idle`: nothing else waits, so a sync (some milliseconds) is welcome now. */
-  tick(nowMs: number, idle: boolean): void {
-    this.#flushStep(nowMs)
-    this.#syncStep(nowMs, idle)
+  /**
+   * `idle`: nothing else waits, so a sync (some milliseconds) is welcome now. True while it wants to be called again at
+   * once.
+   */
+  tick(nowMs: number, idle: boolean): boolean {
+    const flushes = this.#flush(nowMs)
+    return this.#syncStep(nowMs, idle) || flushes
   }
 
   /** Everything dispatched so far is on the disk when it returns, and the checkpoint says so. */
@@ -81,39 +85,45 @@ export class WriteBack {
     this.#parts.checkpoint.sync()
   }
 
-  #flushStep(nowMs: number): void {
+  #flush(nowMs: number): boolean {
     const { queues, index, dispatcher, arena } = this.#parts
     if (this.#flushing === undefined) {
       const isDue = nowMs - this.#flushedAtMs >= this.#parts.intervals.flushMs
-      if (!isDue || dispatcher.position === this.#handedOver.position) return
+      if (!isDue || dispatcher.position === this.#handedOver.position) return false
       this.#flushing = this.#markOfNow()
       queues.beginFlush()
       index.beginFlush()
     }
-    if (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(PAGES_PER_STEP)) return
-    if (arena.durable < this.#flushing.position) return
+    const startedMs = performance.now()
+    while (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(PAGES_PER_STEP)) {
+      if (performance.now() - startedMs >= TICK_BUDGET_MS) return true
+    }
+    if (arena.durable < this.#flushing.position) return false
     this.#handedOver = this.#flushing
     this.#flushing = undefined
     this.#flushedAtMs = nowMs
     this.#write()
+    return false
   }
 
-  #syncStep(nowMs: number, idle: boolean): void {
+  #syncStep(nowMs: number, idle: boolean): boolean {
     const { queues, index, checkpoint, intervals } = this.#parts
     const waitedMs = nowMs - this.#syncedAtMs
     if (this.#syncing === undefined) {
-      if (waitedMs < intervals.syncMs || this.#synced.position === this.#handedOver.position) return
+      const isNew = this.#synced.position !== this.#handedOver.position
+      if (waitedMs < intervals.syncMs || !isNew) return false
       this.#syncing = this.#handedOver
       queues.beginSync()
       index.beginSync()
     }
-    if (!idle && waitedMs < 2 * intervals.syncMs) return
-    if (queues.syncStep() || index.syncStep()) return
+    if (!idle && waitedMs < 2 * intervals.syncMs) return false
+    if (queues.syncStep() || index.syncStep()) return true
     this.#synced = this.#syncing
     this.#syncing = undefined
     this.#syncedAtMs = nowMs
     this.#write()
     checkpoint.sync()
+    return false
   }
 
   #markOfNow(): DispatchMark {
