@@ -171,7 +171,7 @@ export function readSettingsChange(properties: ReadonlyMap<string, string>): Set
     if (setting !== undefined) {
       settings[setting] = readValue(setting, value)
     } else if (NAME_SERVER_IGNORED_KEYS.includes(key)) {
-      change.ignored.set(key, value)
+      change.ignored.set(key, checkedText(key, value))
     } else if (FIXED_KEYS.includes(key)) {
       throw new LedgerError(
         'BAD_REQUEST',
@@ -182,6 +182,12 @@ export function readSettingsChange(properties: ReadonlyMap<string, string>): Set
     }
   }
   return change
+}
+
+/** Text that is kept in the file must not be able to become another line there. */
+function checkedText(key: string, value: string): string {
+  if (/^[\x20-\x7e]*$/.test(value) && !value.includes('\\')) return value
+  throw new LedgerError('BAD_REQUEST', `${key} must be plain text`)
 }
 
 function readValue(key: keyof NameServerSettings, value: string): boolean | number {

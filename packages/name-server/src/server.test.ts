@@ -321,6 +321,7 @@ describe('a name server', () => {
       kvConfigPath: join(directory, 'deep', 'kvConfig.json'),
       configStorePath: join(directory, 'namesrv.properties'),
     }
+    writeFileSync(files.configStorePath, '# ours\norderMessageEnable = false\nlistenPort=1')
     const first = await runNameServer({ ...LOCAL, ...files })
     const client = await RawClient.connect(first.port)
     await client.request({ code: 100, ext: { namespace: 'N', key: 'k', value: 'v=1' } })
@@ -332,7 +333,10 @@ describe('a name server', () => {
     assert.deepEqual(JSON.parse(readFileSync(files.kvConfigPath, 'utf8')), {
       configTable: { N: { k: 'v=1' } },
     })
-    assert.match(readFileSync(files.configStorePath, 'utf8'), /^orderMessageEnable=true$/m)
+    assert.equal(
+      readFileSync(files.configStorePath, 'utf8'),
+      '# ours\norderMessageEnable=true\nlistenPort=1\nserverWorkerThreads=3\n',
+    )
     const again = await dial(t, await start(t, files))
     const read = await again.request({ code: 101, ext: { namespace: 'N', key: 'k' } })
     assert.equal(read.ext.value, 'v=1')
@@ -351,6 +355,7 @@ describe('a name server', () => {
     assert.equal(await change('scanNotActiveBrokerInterval=0'), 1)
     assert.equal(await change('listenPort=1'), 1)
     assert.equal(await change('=1'), 1)
+    assert.equal(await change('productEnvName=x\\nkvConfigPath=/tmp/x'), 1)
     assert.equal((await client.request({ code: 319 })).body.toString(), before)
   })
 

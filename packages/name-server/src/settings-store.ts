@@ -2,13 +2,9 @@
  * The settings of a running name server and the file they are kept in. Owns the order of a change:
  * checked as a whole, then on disk, then in effect.
  */
+import { readFileSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
-import {
-  formatProperties,
-  NAME_SERVER_BLACK_LIST,
-  type NameServerSettings,
-  readSettingsChange,
-} from './config.ts'
+import { NAME_SERVER_BLACK_LIST, type NameServerSettings, readSettingsChange } from './config.ts'
 import { replaceFile } from './kv.ts'
 
 export class SettingsStore {
@@ -50,10 +46,34 @@ export class SettingsStore {
     }
     const change = readSettingsChange(properties)
     if (this.#path !== undefined) {
-      replaceFile(this.#path, formatProperties(new Map([...this.properties(), ...properties])))
+      replaceFile(this.#path, withChanges(textOf(this.#path), properties))
     }
     Object.assign(this.current, change.settings)
     for (const [key, value] of change.ignored) this.#ignored.set(key, value)
     return [...change.ignored.keys()]
   }
+}
+
+/** The file's text; empty when there is no file. @throws LedgerError DISK_FAILED */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw new LedgerError('DISK_FAILED', `cannot read ${path}: ${(error as Error).message}`)
+  }
+}
+
+/** The operator's file with the changed keys in it; comments and other lines stay as they are. */
+function withChanges(text: string, properties: ReadonlyMap<string, string>): string {
+  const missing = new Map(properties)
+  const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
+  const changed = lines.map((line) => {
+    const key = /^\s*([\w.-]+)\s*[=:]/.exec(line)?.[1]
+    const value = key === undefined ? undefined : properties.get(key)
+    if (key === undefined || value === undefined) return line
+    missing.delete(key)
+    return `${key}=${value}`
+  })
+  return [...changed, ...[...missing].map(([key, value]) => `${key}=${value}`), ''].join('\n')
 }
