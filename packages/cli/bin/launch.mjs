@@ -20,6 +20,11 @@ export async function launch(binUrl, file, main) {
   }
   // Stripped types are kept between runs; without this a start costs some 200 ms more.
   nodeModule.enableCompileCache?.()
+  // The reader went away (mqadmin … | head): nothing is left to be done.
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
   const command = await import(new URL(`../${file}`, import.meta.url).href)
   const code = await command[main](process.argv.slice(2))
   if (code !== undefined) process.exitCode = code

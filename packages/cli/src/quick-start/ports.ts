@@ -1,16 +1,17 @@
 /** Is a port free, and if not, who has it? */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 
 const LISTEN_STATE = '0A'
+const MAX_COMMAND = 100
 
 /** True when `host:port` can be listened on now. */
 export function isPortFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false)
-      else if (error.code === 'EACCES') resolve(false)
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(false)
       else reject(error)
     })
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
@@ -67,7 +68,11 @@ function socketInode(path: string): string | undefined {
   }
 }
 
+/** Arguments as they were given, the program and its script without their directories. */
 function commandLine(pid: string): string {
-  const text = readLines(`/proc/${pid}/cmdline`).join(' ').replaceAll('\0', ' ').trim()
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text || 'unknown'
+  const [program = '', script = '', ...rest] = readLines(`/proc/${pid}/cmdline`)
+    .join(' ')
+    .split('\0')
+  const text = [basename(program), basename(script), ...rest].join(' ').trim()
+  return text.length > MAX_COMMAND ? `${text.slice(0, MAX_COMMAND - 3)}...` : text || 'unknown'
 }

@@ -12,6 +12,7 @@ import {
   MAX_BASE_PORT,
   type Member,
   members,
+  readChoices,
 } from './layout.ts'
 import { isPortFree, portHolder } from './ports.ts'
 
@@ -74,9 +75,8 @@ export async function checkPorts(layout: ClusterLayout): Promise<void> {
   })
   const free = await freeBasePort(layout)
   if (free !== undefined) {
-    lines.push(
-      `stop that program, or use other ports: --base-port ${free} --dir <another directory>`,
-    )
+    const other = readChoices(layout.directory) === undefined ? '' : ' --dir <another directory>'
+    lines.push(`stop what holds them, or use other ports: --base-port ${free}${other}`)
   }
   throw new LedgerError('PORT_BUSY', lines.join('\n'))
 }

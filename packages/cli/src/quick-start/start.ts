@@ -35,7 +35,17 @@ export async function startCluster(layout: ClusterLayout, say: Say): Promise<voi
   say.step(`${layout.nodes === 1 ? 'one broker' : `${layout.nodes} brokers`} of one Raft group`)
   const known = await startBrokers(layout, layout.brokers, (now) => isComplete(layout, now))
   say.step('topic to try')
-  await createTryTopic(leaderOf(known))
+  await makeTryTopic(leaderOf(known), say)
+}
+
+/** The cluster is worth seeing without it: the first message makes the topic as well. */
+async function makeTryTopic(leader: string, say: Say): Promise<void> {
+  try {
+    await createTryTopic(leader)
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error
+    say.line(`  the topic could not be made (${error.message}); the first message will make it`)
+  }
 }
 
 /** Starts one member that does not run. */
