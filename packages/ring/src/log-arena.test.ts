@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { LogArena } from './log-arena.ts'
 
@@ -194,4 +195,37 @@ test('positions beyond 2^32 keep every bit', () => {
   assert.equal(reader.committed, start + 1)
   assert.equal(reader.dispatched, start + 2)
   assertRange(reader, reader.oldest, start + 20 * 1234)
+})
+
+test('another thread never trusts a copy that was overwritten meanwhile', {
+  timeout: 60_000,
+}, async () => {
+  const { writer } = arenaAt(0)
+  const worker = new Worker(new URL('./arena-reader.test-worker.ts', import.meta.url), {
+    workerData: writer.shared,
+  })
+  const result = Promise.withResolvers<{ trusted: number; wrong: number }>()
+  worker.on('message', result.resolve)
+  worker.on('error', result.reject)
+  let running = true
+  worker.on('exit', () => {
+    running = false
+  })
+  const sizes = [8, 64, 512, 1400]
+  for (let turn = 0; running; turn++) {
+    for (let count = 0; count < 200; count++) {
+      const position = writer.appended
+      const sizeBytes = sizes[(turn + count) % sizes.length]!
+      const offset = writer.claim(position, sizeBytes)
+      for (let at = 0; at < sizeBytes; at += 8) {
+        writer.view.setFloat64(offset + at, position + at, true)
+      }
+      writer.appended = position + sizeBytes
+      writer.durable = position + sizeBytes
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const { trusted, wrong } = await result.promise
+  assert.ok(trusted >= 20_000)
+  assert.equal(wrong, 0)
 })
