@@ -15,5 +15,6 @@ export { type IoWorkerData, type IoWorkerMessage, startIoWorker } from './io-lau
 export { allocateIoPort, type IoPort } from './io-port.ts'
 export { LogFileReader } from './log-file-reader.ts'
 export { LogStore } from './log-store.ts'
-export { type Damage, type LogTail, openStore, type Recovered, type TermSpan } from './recovery.ts'
+export type { Damage, LogTail, Recovered, TermSpan } from './recovered.ts'
+export { openStore } from './recovery.ts'
 export type { LogEnd } from './resume-mark.ts'

@@ -7,7 +7,7 @@ import { LedgerError } from '@ringledger/base'
 import type { LogArenaShared } from 'sharedarraybuffer-ringbuffer'
 import type { StoreConfig } from './config.ts'
 import type { IoPort } from './io-port.ts'
-import type { Recovered } from './recovery.ts'
+import type { Recovered } from './recovered.ts'
 
 /** `workerData` of `io.worker.ts`. */
 export interface IoWorkerData {

@@ -277,6 +277,7 @@ export class LogStore {
       committedPosition: this.#committedPosition,
       committedIndex: this.#committedIndex,
       zeroedTo: this.zeroAhead.zeroedTo,
+      segmentBytes: this.layout.segmentBytes,
     }
   }
 }

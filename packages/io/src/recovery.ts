@@ -10,59 +10,14 @@ import { type StoreConfig, type StoreLayout, storeLayout } from './config.ts'
 import type { Disk, StoreLock } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
 import { EntryScan, type ScanResult, type ScanStart } from './entry-scan.ts'
-import { type HardState, HardStateFile } from './hard-state.ts'
+import { HardStateFile } from './hard-state.ts'
 import { IndexTable, IndexWriter } from './index-table.ts'
 import { LogStore } from './log-store.ts'
 import { readPropertyFile, wholeNumber } from './property-file.ts'
+import type { Damage, Recovered, TermSpan } from './recovered.ts'
 import { type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { refuseLost, SlotFileState } from './slot-file.ts'
-
-/** A run of entries of one term. */
-export interface TermSpan {
-  readonly term: number
-  /** Where the entry before the run ends: a filler ahead of the first entry is inside. */
-  readonly firstPosition: number
-  readonly firstIndex: number
-}
-
-/** The log as recovery found it; all of it is durable. */
-export interface LogTail {
-  /** Where the oldest kept entry starts. */
-  readonly firstPosition: number
-  readonly firstIndex: number
-  readonly endPosition: number
-  /** `firstIndex - 1` when the log is empty. */
-  readonly lastIndex: number
-  /** -1 when the log is empty. */
-  readonly lastTerm: number
-  /** Ascending; empty for an empty log. */
-  readonly spans: readonly TermSpan[]
-}
-
-/** Bytes that looked like log and were not kept. */
-export interface Damage {
-  readonly position: number
-  readonly index: number
-  readonly reason: string
-}
-
-/** Plain data: it travels to the core thread. */
-export interface Recovered {
-  readonly tail: LogTail
-  /** `chainCrc` of the last entry, 0 for none or for an entry that Apache wrote. */
-  readonly lastChainCrc: number
-  readonly hardState: HardState
-  /** Known to be committed before the start; never above the end. */
-  readonly committedPosition: number
-  readonly committedIndex: number
-  /** The last holder closed in order; false too for a new store and for one of Apache's. */
-  readonly cleanShutdown: boolean
-  /** What an operator may want to read, a line each. */
-  readonly report: readonly string[]
-  /** A cut tail behind which bytes of a log were found; nothing of it had been acknowledged. */
-  readonly damage: readonly Damage[]
-}
 
 /** How far behind a broken entry index units are looked for: more than one group can hold. */
 const PROOF_UNITS = 262_144
@@ -86,6 +41,14 @@ export function openStore(
     throw error
   }
 }
+
+interface Committed {
+  readonly position: number
+  /** Of the last committed entry; one below the first index when there is none. */
+  readonly index: number
+}
+
+const NOTHING_COMMITTED: Committed = { position: 0, index: -1 }
 
 /** What a scan of the log, from the mark or from its start, came to. */
 interface FoundLog {
@@ -127,7 +90,8 @@ class Recovery {
       throw refuseLost(this.#layout.hardStatePath, 'term and vote')
     }
     this.#report.push(...this.#hardState.open())
-    this.#report.push(...this.#data.load(), ...this.#index.load())
+    this.#checkSegmentBytes(mark)
+    this.#report.push(...this.#data.load(mark !== undefined), ...this.#index.load(true))
     if (state === SlotFileState.LOST) {
       this.#report.push(`${this.#layout.markPath} is unreadable: checking the whole log`)
     }
@@ -136,10 +100,11 @@ class Recovery {
     const end = found.result.end
     const clean = mark?.state === MarkState.CLEAN && found.result.entries === 0
     const untouched = clean && found.result.stop === 'unused' && end.position === mark.end.position
-    if (!untouched) this.#settleTail(found, ours)
+    if (!untouched) this.#settleTail(found, state)
     const spans = this.#spans(found)
-    const committed = this.#committed(mark, end, found)
-    this.#writeMark(state, end, committed)
+    const committed = this.#committed(mark, found)
+    // From here on nothing may claim an orderly end. Either the mark was there or settling the tail made it.
+    this.#markFile.replace(this.#markOf(MarkState.RUNNING, end, committed))
     const store = new LogStore({
       disk: this.#disk,
       layout: this.#layout,
@@ -161,7 +126,7 @@ class Recovery {
   #recovered(
     found: FoundLog,
     spans: TermSpan[],
-    committed: { position: number; index: number },
+    committed: Committed,
     cleanShutdown: boolean,
   ): Recovered {
     const end = found.result.end
@@ -182,6 +147,16 @@ class Recovery {
       report: this.#report,
       damage: this.#damage,
     }
+  }
+
+  #checkSegmentBytes(mark: ResumeMark | undefined): void {
+    const configured = this.#layout.segmentBytes
+    if (mark === undefined || mark.segmentBytes === configured) return
+    throw new LedgerError(
+      'BAD_CONFIG',
+      `mappedFileSizeCommitLog is ${configured}, but the store in ${this.#layout.directory} was made with ` +
+        `${mark.segmentBytes}; it must stay as it is, and be equal on all nodes of the group`,
+    )
   }
 
   /** A crash interrupted a cut that nobody was told about yet: what lies behind is void. */
@@ -277,11 +252,11 @@ class Recovery {
   }
 
   /** Judges what stands behind the end, cuts it off, and makes durable what is kept. */
-  #settleTail(found: FoundLog, ours: boolean): void {
+  #settleTail(found: FoundLog, state: SlotFileState): void {
     const { end, entries, stop, stopPosition } = found.result
     const next = end.index + 1
     const proven = this.#table.namesAnyFrom(next, end.position, PROOF_UNITS)
-    if (proven && ours) throw this.#corrupt(stopPosition, next, stop)
+    if (proven && state !== SlotFileState.ABSENT) throw this.#corrupt(stopPosition, next, stop)
     if (stop !== 'unused') {
       this.#damage.push({ position: stopPosition, index: next, reason: stop })
       this.#report.push(
@@ -292,6 +267,11 @@ class Recovery {
       this.#report.push(
         `checked ${entries} entries from position ${found.scannedFrom} to ${end.position}`,
       )
+    }
+    // Without a mark a second crash would meet a half-cut file and could not tell it from a foreign one.
+    if (state !== SlotFileState.VALID) {
+      this.#index.sync()
+      this.#markFile.create(this.#markOf(MarkState.TRUNCATING, end, NOTHING_COMMITTED))
     }
     this.#index.cut(next * INDEX_UNIT_BYTES)
     this.#index.sync()
@@ -336,12 +316,9 @@ class Recovery {
   }
 
   /** What was committed for certain: our mark's word, else Apache's checkpoint; cut down to what is there. */
-  #committed(
-    mark: ResumeMark | undefined,
-    end: LogEnd,
-    found: FoundLog,
-  ): { position: number; index: number } {
-    if (mark !== undefined) {
+  #committed(mark: ResumeMark | undefined, found: FoundLog): Committed {
+    const { end } = found.result
+    if (mark !== undefined && mark.committedPosition >= found.firstPosition) {
       if (mark.committedPosition > end.position) return { position: end.position, index: end.index }
       return { position: mark.committedPosition, index: mark.committedIndex }
     }
@@ -353,21 +330,15 @@ class Recovery {
     return { position: found.firstPosition, index: found.firstIndex - 1 }
   }
 
-  /** From here on nothing may claim an orderly end. */
-  #writeMark(
-    state: SlotFileState,
-    end: LogEnd,
-    committed: { position: number; index: number },
-  ): void {
-    const mark = {
-      state: MarkState.RUNNING,
+  #markOf(state: MarkState, end: LogEnd, committed: Committed): ResumeMark {
+    return {
+      state,
       end,
       committedPosition: committed.position,
       committedIndex: committed.index,
       zeroedTo: end.position,
+      segmentBytes: this.#layout.segmentBytes,
     }
-    if (state === SlotFileState.VALID) this.#markFile.replace(mark)
-    else this.#markFile.create(mark)
   }
 
   #corrupt(position: number, index: number, reason: string): LedgerError {

@@ -37,6 +37,8 @@ export interface ResumeMark {
   readonly committedIndex: number
   /** End of the zero-filled space in front of the log; meaningful when CLEAN. */
   readonly zeroedTo: number
+  /** The data segments' length: positions mean nothing under another one. */
+  readonly segmentBytes: number
 }
 
 const MARK_MAGIC = 0x52_4c_44_4d
@@ -93,6 +95,7 @@ export class MarkFile {
     setInt64(view, 32, mark.committedPosition)
     setInt64(view, 40, mark.committedIndex)
     setInt64(view, 48, mark.zeroedTo)
+    setInt64(view, 56, mark.segmentBytes)
   }
 
   #decode(): ResumeMark {
@@ -110,6 +113,7 @@ export class MarkFile {
       committedPosition: getInt64(view, 32),
       committedIndex: getInt64(view, 40),
       zeroedTo: getInt64(view, 48),
+      segmentBytes: getInt64(view, 56),
     }
   }
 }

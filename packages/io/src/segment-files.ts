@@ -48,10 +48,10 @@ export class SegmentFiles {
 
   /**
    * Takes up what is in the directory; returns lines for the report. A last file that is too short, from a crash while it was
-   * made or cut, gets its length back.
+   * made or cut, gets its length back: any, where the store is known to have this segment length, else only an empty one.
    * @throws LedgerError CORRUPT for foreign files, gaps and wrong lengths: nothing was changed
    */
-  load(): string[] {
+  load(lengthIsKnown: boolean): string[] {
     this.#disk.makeDirectory(this.#directory)
     // What a killed process removed or made is decided from here on.
     this.#disk.syncDirectory(this.#directory)
@@ -66,7 +66,7 @@ export class SegmentFiles {
       }
       this.#bases.push(base)
     }
-    return this.#checkLengths()
+    return this.#checkLengths(lengthIsKnown)
   }
 
   /** Reads up to `sizeBytes`, across files; stops early behind the last file. */
@@ -220,14 +220,15 @@ export class SegmentFiles {
     this.#disk.remove(this.#path(base))
   }
 
-  #checkLengths(): string[] {
+  #checkLengths(lengthIsKnown: boolean): string[] {
     const report: string[] = []
     const last = this.#bases.at(-1)
     for (const base of this.#bases) {
       const file = this.#file(base)
       const sizeBytes = file.sizeBytes()
       if (sizeBytes === this.segmentBytes) continue
-      if (base !== last || sizeBytes > this.segmentBytes) {
+      const repairable = sizeBytes === 0 || (lengthIsKnown && sizeBytes < this.segmentBytes)
+      if (base !== last || !repairable) {
         throw this.#refuse(
           `${fileNameOfOffset(base)} has ${sizeBytes} bytes, configured are ${this.segmentBytes}`,
         )

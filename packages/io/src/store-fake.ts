@@ -9,7 +9,8 @@ import { IoAgent } from './io-agent.ts'
 import { IoClient, type Truncated } from './io-client.ts'
 import { allocateIoPort } from './io-port.ts'
 import type { LogStore } from './log-store.ts'
-import { openStore, type Recovered } from './recovery.ts'
+import type { Recovered } from './recovered.ts'
+import { openStore } from './recovery.ts'
 
 const SMALL_ARENA = { sizeBytes: 128 * 1024, maxEntryBytes: 8192 }
 

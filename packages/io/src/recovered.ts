@@ -1,0 +1,48 @@
+/** What a start found: plain data that travels from the IO thread to the others. */
+import type { HardState } from './hard-state.ts'
+
+/** A run of entries of one term. */
+export interface TermSpan {
+  readonly term: number
+  /** Where the entry before the run ends: a filler ahead of the first entry is inside. */
+  readonly firstPosition: number
+  readonly firstIndex: number
+}
+
+/** The log as recovery found it; all of it is durable. */
+export interface LogTail {
+  /** Where the oldest kept entry starts. */
+  readonly firstPosition: number
+  readonly firstIndex: number
+  readonly endPosition: number
+  /** `firstIndex - 1` when the log is empty. */
+  readonly lastIndex: number
+  /** -1 when the log is empty. */
+  readonly lastTerm: number
+  /** Ascending; empty for an empty log. */
+  readonly spans: readonly TermSpan[]
+}
+
+/** Bytes that looked like log and were not kept. */
+export interface Damage {
+  readonly position: number
+  readonly index: number
+  readonly reason: string
+}
+
+/** Plain data: it travels to the core thread. */
+export interface Recovered {
+  readonly tail: LogTail
+  /** `chainCrc` of the last entry, 0 for none or for an entry that Apache wrote. */
+  readonly lastChainCrc: number
+  readonly hardState: HardState
+  /** Known to be committed before the start; never above the end. */
+  readonly committedPosition: number
+  readonly committedIndex: number
+  /** The last holder closed in order; false too for a new store and for one of Apache's. */
+  readonly cleanShutdown: boolean
+  /** What an operator may want to read, a line each. */
+  readonly report: readonly string[]
+  /** A cut tail behind which bytes of a log were found; nothing of it had been acknowledged. */
+  readonly damage: readonly Damage[]
+}
