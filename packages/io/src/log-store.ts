@@ -259,6 +259,7 @@ export class LogStore {
         assert(index === walked.index + 1, 'entries in the arena follow one another')
         assert(entryPosition(view, at) === position + done, 'an entry lies at its position')
         const term = entryTerm(view, at)
+        assert(term >= walked.term, 'terms never fall along the log')
         this.#indexWriter.add(position + done, entryBytes, index, term)
         walked.index = index
         walked.term = term
