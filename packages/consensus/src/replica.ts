@@ -10,6 +10,7 @@ import { BoundaryLog, type CommittedBoundary } from './boundary-log.ts'
 import {
   type Append,
   type Effects,
+  isPeerMessage,
   type Message,
   type PeerMessage,
   type Raft,
@@ -26,6 +27,7 @@ export interface ReplicaHooks {
   patchBarrier(view: DataView, bodyOffset: number, bodyPosition: number): void
   /** `barrierEnd` is set for a leader: once the log is applied up to there, it may serve. */
   onRole(role: Role, term: number, leaderId: string, barrierEnd: number, reason: string): void
+  /** Readers see the log up to `position` now; `arena.committed` says the same. */
   onCommit(position: number): void
   /** The node has left the group; nothing it holds may be acknowledged any more. */
   onHalted(reason: string): void
@@ -62,6 +64,10 @@ export class Replica {
   #term = 0
   #publishedEnd: number
   #committed: number
+  /** On this node's disk. */
+  #durable: number
+  /** What readers see as committed. */
+  #shown: number
   readonly #boundaries = new BoundaryLog()
   #truncationId = 0
   #truncating = false
@@ -74,6 +80,8 @@ export class Replica {
     this.#writer = new EntryWriter(options.arena, options.segmentBytes, options.end)
     this.#publishedEnd = options.end.endPosition
     this.#committed = options.committedPosition
+    this.#durable = options.end.endPosition
+    this.#shown = options.committedPosition
     this.#replicator = new Replicator(options)
   }
 
@@ -154,8 +162,22 @@ export class Replica {
   }
 
   /** `payload` holds the bytes that came beside an Append, valid during the call only. */
-  onPeerMessage(message: PeerMessage, payload: Buffer, start: number, end: number): void {
+  onPeerMessage(
+    from: string,
+    message: PeerMessage,
+    payload: Buffer,
+    start: number,
+    end: number,
+  ): void {
     if (this.#halted) return
+    if (!isPeerMessage(message)) {
+      this.#options.hooks.log(
+        'error',
+        'a peer sent a message that is none; its connection is closed',
+      )
+      this.#options.peers.drop(from, 'malformed message')
+      return
+    }
     if (message.type !== 'append' || end === start) {
       this.#step(message)
       this.#act()
@@ -165,7 +187,10 @@ export class Replica {
   }
 
   onDurable(position: number): void {
-    if (this.#halted || this.#truncating || !this.#options.syncBeforeAck) return
+    if (this.#halted) return
+    this.#durable = position
+    this.#show()
+    if (!this.#options.syncBeforeAck) return
     this.raft.step({ type: 'durable', position })
     this.#act()
   }
@@ -182,6 +207,7 @@ export class Replica {
     this.#writer.cut(end)
     this.#boundaries.cut(end.endPosition)
     this.#publishedEnd = end.endPosition
+    this.#durable = Math.min(this.#durable, end.endPosition)
     this.raft.step({ type: 'truncated' })
     this.#act()
   }
@@ -196,7 +222,12 @@ export class Replica {
   endTurn(): void {
     if (this.#halted) return
     this.#publish()
-    if (this.#leading) this.#replicator.pumpAll()
+    if (this.#leading) {
+      this.#replicator.pumpAll()
+      // Peers that get no entries this turn hear of the commit position at once, not at the next heartbeat.
+      this.raft.flushCommit()
+      this.#act()
+    }
     this.#options.storage.flush()
   }
 
@@ -297,12 +328,23 @@ export class Replica {
     }
     if (effects.commitPosition !== undefined) {
       this.#committed = effects.commitPosition
-      this.arena.committed = effects.commitPosition
       this.#boundaries.commit(effects.commitPosition)
-      hooks.onCommit(effects.commitPosition)
+      this.#show()
     }
     this.#replicator.dirty ||= effects.replicate
     return again
+  }
+
+  /**
+   * Lets readers see what is committed *and* on this node's own disk: what they derive from it must not run ahead of
+   * the log that this node finds after a crash.
+   */
+  #show(): void {
+    const visible = Math.min(this.#committed, this.#durable)
+    if (visible <= this.#shown) return
+    this.#shown = visible
+    this.arena.committed = visible
+    this.#options.hooks.onCommit(visible)
   }
 
   #changeRole(change: NonNullable<Effects['roleChange']>): void {

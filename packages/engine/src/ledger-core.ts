@@ -150,9 +150,9 @@ export class LedgerCore {
         log,
       },
       {
-        onMessage: (_from, message, payload, start, end) => {
+        onMessage: (from, message, payload, start, end) => {
           touch()
-          this.replica.onPeerMessage(message, payload, start, end)
+          this.replica.onPeerMessage(from, message, payload, start, end)
         },
         onConnected: (id) => {
           touch()
