@@ -85,10 +85,10 @@ export class TestBroker {
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
-  /** Duties until one finds nothing. */
+  /** Duties until one finds nothing and the agent would sleep. */
   run(): void {
     for (let duty = 0; duty < MAX_DUTIES; duty++) {
-      if (!this.agent.duty() && !this.port.pending) return
+      if (!this.agent.duty() && !this.port.pending && this.agent.waitMs() > 0) return
     }
     throw new Error('the agent never comes to rest')
   }

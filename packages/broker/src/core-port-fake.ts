@@ -132,10 +132,7 @@ export class FakeCorePort implements CorePort {
     this.published.delete(topic)
   }
 
-  serving(
-    term: number,
-    nextOffsets: Iterable<readonly [slot: number, next: number]>,
-  ): void {
+  serving(term: number, nextOffsets: Iterable<readonly [slot: number, next: number]>): void {
     for (const [slot, next] of nextOffsets) this.#nextOffsets[slot] = next
     this.servingTerm = term
   }

@@ -31,13 +31,17 @@ interface LevelState {
   readonly delayMs: number
   /** Next offset of the level's queue to write. */
   next: number
+  /** Everything below has been written. */
+  floor: number
+  /** Written, but not everything below was. */
+  readonly ahead: Set<number>
   underWay: number
   /** Lowest offset whose write failed, -1 for none: writing starts again there once nothing is under way. */
   failedAt: number
-  /** Written although an earlier one failed. */
-  readonly ahead: Set<number>
-  /** A record that moves the progress over a gap is on its way. */
-  skipping: boolean
+  /** `next` passed over messages: a record has to say so, since marks fold one after another only. */
+  passedOver: boolean
+  /** That record is on its way. */
+  moving: boolean
   retryAtMs: number
 }
 
@@ -51,6 +55,8 @@ export class DelaySchedule {
   #underWay = 0
   #underWayBytes = 0
   #firstLevel = 0
+  /** The record that tells every node this leader's progress is in the log before anything is delivered. */
+  #announced = false
   readonly #unit: Unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
 
   constructor(context: BrokerContext) {
@@ -67,16 +73,22 @@ export class DelaySchedule {
     this.#epoch += 1
     this.#underWay = 0
     this.#underWayBytes = 0
-    this.#levels = delayLevelsMs.map((delayMs, index) => ({
-      level: index + 1,
-      delayMs,
-      next: Math.max(0, store.state.delayOffset(index + 1)),
-      underWay: 0,
-      failedAt: -1,
-      ahead: new Set(),
-      skipping: false,
-      retryAtMs: 0,
-    }))
+    this.#announced = false
+    this.#levels = delayLevelsMs.map((delayMs, index) => {
+      const next = store.state.delayOffset(index + 1)
+      return {
+        level: index + 1,
+        delayMs,
+        next,
+        floor: next,
+        ahead: new Set(store.delayProgress.deliveredEarly(index + 1, next)),
+        underWay: 0,
+        failedAt: -1,
+        passedOver: false,
+        moving: false,
+        retryAtMs: 0,
+      }
+    })
   }
 
   stop(): void {
@@ -89,6 +101,7 @@ export class DelaySchedule {
     const nowMs = this.#context.clock.wallMs()
     const count = this.#levels.length
     if (count === 0) return false
+    if (!this.#announced && !this.#announce()) return false
     let budget = MAX_PER_DUTY
     for (let step = 0; step < count && budget > 0; step++) {
       const level = this.#levels[(this.#firstLevel + step) % count] as LevelState
@@ -96,6 +109,24 @@ export class DelaySchedule {
     }
     this.#firstLevel = (this.#firstLevel + 1) % count
     return budget < MAX_PER_DUTY
+  }
+
+  /**
+   * Nodes that came from different Apache stores disagree about the progress, and marks fold only where they fit: the
+   * leader's view is made everybody's.
+   */
+  #announce(): boolean {
+    const started = this.#levels.filter(({ next }) => next > 0)
+    const entries = started.map(({ level, next }): [number, number] => [level, next])
+    const failure =
+      entries.length === 0
+        ? undefined
+        : this.#context.changes.propose({ kind: 'delay', entries }, () => {})
+    this.#announced = failure === undefined
+    for (const level of this.#levels) {
+      if (failure !== undefined) level.retryAtMs = this.#context.clock.wallMs() + RETRY_MS
+    }
+    return this.#announced
   }
 
   /** Wall time at which there is something to do, Infinity for never. */
@@ -108,7 +139,8 @@ export class DelaySchedule {
   }
 
   #dueOf(level: LevelState, nowMs: number): number {
-    if (level.skipping || level.failedAt >= 0) return Number.POSITIVE_INFINITY
+    if (level.moving || level.failedAt >= 0) return Number.POSITIVE_INFINITY
+    if (level.passedOver) return level.underWay > 0 ? Number.POSITIVE_INFINITY : level.retryAtMs
     const queue = this.#queueOf(level)
     if (queue === undefined || level.next >= queue.maxOffset) return Number.POSITIVE_INFINITY
     if (!queue.unitAt(level.next, this.#unit)) return level.retryAtMs
@@ -121,12 +153,16 @@ export class DelaySchedule {
 
   #runLevel(level: LevelState, nowMs: number, budget: number): number {
     const queue = this.#queueOf(level)
-    if (queue === undefined || level.skipping || nowMs < level.retryAtMs) return 0
-    if (level.failedAt >= 0) return 0
+    if (queue === undefined || level.moving || level.failedAt >= 0) return 0
+    if (nowMs < level.retryAtMs) return 0
+    if (level.passedOver) {
+      if (level.underWay === 0) this.#moveProgress(level)
+      return 0
+    }
     let written = 0
     while (written < budget && level.next < queue.maxOffset && this.#hasRoom()) {
       if (level.ahead.has(level.next) || !queue.unitAt(level.next, this.#unit)) {
-        this.#skipGap(level, queue)
+        this.#passGap(level, queue)
         break
       }
       if (dueTime(this.#unit.tagsCode, level, nowMs) > nowMs) break
@@ -146,12 +182,12 @@ export class DelaySchedule {
     const delayed = this.#readUnit()
     const target = delayed === undefined ? undefined : this.#targetOf(delayed)
     if (delayed === undefined || target === undefined) {
-      this.#moveProgress(level, level.next + 1, 'has no topic to go to or cannot be read')
+      this.#passOver(level, 'has no topic to go to or cannot be read')
       return false
     }
     const bytes = this.#encode(level, delayed, target.topic, target.queueId)
     if (bytes === undefined) {
-      this.#moveProgress(level, level.next + 1, 'cannot be stored')
+      this.#passOver(level, 'cannot be stored')
       return false
     }
     const epoch = this.#epoch
@@ -177,8 +213,9 @@ export class DelaySchedule {
     this.#underWayBytes -= sizeBytes
     if (!result.ok) {
       level.failedAt = level.failedAt < 0 ? offset : Math.min(level.failedAt, offset)
-    } else if (level.failedAt >= 0 && offset > level.failedAt) {
+    } else {
       level.ahead.add(offset)
+      while (level.ahead.delete(level.floor)) level.floor += 1
     }
     if (level.underWay > 0 || level.failedAt < 0) return
     level.next = level.failedAt
@@ -229,45 +266,45 @@ export class DelaySchedule {
   }
 
   /** Offsets that need no writing: written before, or taken away by retention. */
-  #skipGap(level: LevelState, queue: QueueView): void {
-    let next = level.next
-    while (level.ahead.has(next)) next += 1
-    if (next === level.next) {
+  #passGap(level: LevelState, queue: QueueView): void {
+    const from = level.next
+    while (level.ahead.has(level.next)) level.next += 1
+    if (level.next === from) {
       let readable = -1
-      const end = queue.read(level.next, SKIP_SCAN_UNITS, (queueOffset) => {
+      const end = queue.read(from, SKIP_SCAN_UNITS, (queueOffset) => {
         readable = queueOffset
         return false
       })
-      next = Math.max(readable >= 0 ? readable : end, queue.minOffset)
+      level.next = Math.max(readable >= 0 ? readable : end, queue.minOffset, from)
     }
-    if (next > level.next) this.#moveProgress(level, next, '')
+    level.passedOver = level.next > from
   }
 
-  /**
-   * Marks fold only one after another, so a gap is closed by a record of its own, and only when nothing is under
-   * way: a write that failed behind it would be lost.
-   */
-  #moveProgress(level: LevelState, next: number, reason: string): void {
-    if (level.underWay > 0) return
-    const { changes } = this.#context
+  #passOver(level: LevelState, reason: string): void {
+    this.#context.log(`the delayed message ${level.next} of level ${level.level} ${reason}`)
+    level.next += 1
+    level.passedOver = true
+  }
+
+  /** Only when nothing is under way: progress must not pass a message whose write may still fail. */
+  #moveProgress(level: LevelState): void {
+    const { changes, clock } = this.#context
     const epoch = this.#epoch
-    const done = (failed: boolean): void => {
+    const { next } = level
+    const entries: [number, number][] = [[level.level, next]]
+    const failure = changes.propose({ kind: 'delay', entries }, (outcome) => {
       if (epoch !== this.#epoch) return
-      level.skipping = false
-      if (failed) {
-        level.retryAtMs = this.#context.clock.wallMs() + RETRY_MS
+      level.moving = false
+      if (outcome !== undefined) {
+        level.retryAtMs = clock.wallMs() + RETRY_MS
         return
       }
-      for (let offset = level.next; offset < next; offset++) level.ahead.delete(offset)
-      level.next = next
-    }
-    const record = { kind: 'delay' as const, entries: [[level.level, next]] as [number, number][] }
-    const failure = changes.propose(record, (outcome) => done(outcome !== undefined))
-    level.skipping = failure === undefined
-    if (failure !== undefined) done(true)
-    else if (reason !== '') {
-      this.#context.log(`the delayed message ${level.next} of level ${level.level} ${reason}`)
-    }
+      level.passedOver = false
+      level.floor = next
+      for (const offset of level.ahead) if (offset < next) level.ahead.delete(offset)
+    })
+    level.moving = failure === undefined
+    if (failure !== undefined) level.retryAtMs = clock.wallMs() + RETRY_MS
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the broker's agents use of the store below them; `BrokerStore` fits it, and so does the fake for tests. */
+import type { DelayProgress } from './delay-progress.ts'
 import type { ReplicatedState } from './state/replicated-state.ts'
 import type { ConsumeQueue } from './store/consume-queue.ts'
 import type { KeyIndex } from './store/key-index.ts'
@@ -28,6 +29,7 @@ export interface StoreView {
   readonly index: IndexView
   readonly reader: ReaderView
   readonly state: StateView
+  readonly delayProgress: Pick<DelayProgress, 'deliveredEarly'>
   readonly caughtUp: boolean
   readonly dispatchedPosition: number
   /** Applies up to `maxEntries` committed entries; true if there were any. */
