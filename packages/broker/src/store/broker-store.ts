@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
-import { levelOfMark, queueOffsetOfMark } from '../delay-levels.ts'
+import { DelayProgress } from '../delay-progress.ts'
 import { decodeStateRecord, type StateRecord } from '../state/records.ts'
 import { ReplicatedState, type StateLimits } from '../state/replicated-state.ts'
 import { StateFiles } from '../state/state-files.ts'
@@ -75,6 +75,7 @@ export class BrokerStore {
   readonly index: KeyIndex
   readonly reader: MessageReader
   readonly state: ReplicatedState
+  readonly delayProgress: DelayProgress = new DelayProgress()
   /** False when the run before was killed or crashed. */
   readonly lastExitWasClean: boolean
   /** Queues and index are being built anew from the log's beginning. */
@@ -229,12 +230,10 @@ export class BrokerStore {
     }
   }
 
-  /** Marks fold one after another; one that is not the level's next leaves a gap that a record closes. */
   #onDelayMark(mark: number, position: number, endPosition: number): void {
-    const level = levelOfMark(mark)
-    const offset = queueOffsetOfMark(mark)
-    if (this.state.delayOffset(level) !== offset) return
-    this.state.apply({ kind: 'delay', entries: [[level, offset + 1]] }, position, endPosition)
+    const moved = this.delayProgress.fold(mark, (level) => this.state.delayOffset(level))
+    if (moved === undefined) return
+    this.state.apply({ kind: 'delay', entries: [moved] }, position, endPosition)
   }
 
   #onState(text: string, position: number, endPosition: number): void {
