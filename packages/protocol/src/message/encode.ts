@@ -4,7 +4,7 @@
  * checksum.
  */
 import { LedgerError } from '@ringledger/base'
-import { copyShort, setInt64, writeInt64 } from '../bytes.ts'
+import { copyBytes, setInt64, writeInt64 } from '../bytes.ts'
 import { crc32 } from '../crc32.ts'
 import {
   BODY_CRC_AT,
@@ -151,15 +151,15 @@ function writeTail(target: Buffer, offset: number, parts: MessageParts): void {
   let at = offset
   if (topicBytes > MAX_TOPIC_BYTES_V1) target[at++] = topicBytes >>> 8
   target[at++] = topicBytes & 0xff
-  copyShort(parts.topic, parts.topicStart, parts.topicEnd, target, at)
+  copyBytes(parts.topic, parts.topicStart, parts.topicEnd, target, at)
   at += topicBytes
   const propertiesBytes = propertiesBytesOf(parts)
   target[at++] = propertiesBytes >>> 8
   target[at++] = propertiesBytes & 0xff
-  copyShort(parts.properties, parts.propertiesStart, parts.propertiesEnd, target, at)
+  copyBytes(parts.properties, parts.propertiesStart, parts.propertiesEnd, target, at)
   at += parts.propertiesEnd - parts.propertiesStart
   if (separatorBytes(parts) === 1) target[at++] = PROPERTY_END
-  copyShort(parts.brokerProperties, 0, parts.brokerProperties.length, target, at)
+  copyBytes(parts.brokerProperties, 0, parts.brokerProperties.length, target, at)
 }
 
 /**
@@ -180,9 +180,9 @@ export function encodeMessage(target: Buffer, offset: number, parts: MessagePart
   writeInt64(target, offset + PHYSICAL_OFFSET_AT, parts.physicalOffset)
   target.writeInt32BE(sysFlag, offset + SYS_FLAG_AT)
   writeInt64(target, offset + BORN_TIMESTAMP_AT, parts.bornTimestampMs)
-  copyShort(parts.bornHost, 0, parts.bornHost.length, target, offset + BORN_HOST_AT)
+  copyBytes(parts.bornHost, 0, parts.bornHost.length, target, offset + BORN_HOST_AT)
   writeInt64(target, offset + storeTimestampAt(sysFlag), parts.storeTimestampMs)
-  copyShort(parts.storeHost, 0, parts.storeHost.length, target, offset + storeHostAt(sysFlag))
+  copyBytes(parts.storeHost, 0, parts.storeHost.length, target, offset + storeHostAt(sysFlag))
   target.writeInt32BE(parts.reconsumeTimes, offset + reconsumeTimesAt(sysFlag))
   writeInt64(target, offset + preparedTransactionOffsetAt(sysFlag), parts.preparedTransactionOffset)
   const bodyAt = offset + bodyLengthAt(sysFlag) + 4

@@ -3,7 +3,7 @@
  * rocketmq-remoting.md §3.2). Owns their shape: complete JSON frames without body, no string made
  * on the way.
  */
-import { copyShort } from '../bytes.ts'
+import { copyBytes } from '../bytes.ts'
 import { writeDecimal, writeHex, writeHexInt64 } from '../digits.ts'
 import { OWN_VERSION } from './codes.ts'
 import { FRAME_HEADER_AT } from './frame.ts'
@@ -13,32 +13,34 @@ const BACKSLASH = 0x5c
 const COMMA = 0x2c
 
 const CODE = Buffer.from('{"code":')
+const OPAQUE = Buffer.from(',"flag":1,"language":"JAVA","opaque":')
+const SUCCESS_OPAQUE = Buffer.concat([CODE, Buffer.from('0'), OPAQUE])
 const EXT_QUEUE_ID = Buffer.from(',"extFields":{"queueId":"')
 const MESSAGE_ID = Buffer.from('","msgId":"')
 const QUEUE_OFFSET = Buffer.from('","queueOffset":"')
 const TRANSACTION_ID = Buffer.from('","transactionId":"')
-const OPAQUE = Buffer.from(',"flag":1,"language":"JAVA","opaque":')
 const REMARK = Buffer.from(',"remark":"')
+const REMARK_END = Buffer.from('"')
 const END = Buffer.from(`,"serializeTypeCurrentRPC":"JSON","version":${OWN_VERSION}}`)
-const REMARK_END = Buffer.from(`"${END.toString()}`)
 const HEX_DIGITS = Buffer.from('0123456789abcdef')
 
-/** Longest text of a safe integer with sign. */
-const MAX_DECIMAL_BYTES = 17
 const MAX_MESSAGE_ID_BYTES = 57
 const MAX_ESCAPED_BYTES = 6
 
-/** The ext fields every answer to a send carries, made once from the configuration. */
+/** How every answer to a send ends, made once from the configuration. */
 export interface SendExtConstants {
-  /** Behind other fields: begins with the closing quote of the field before it. */
+  /** Behind other ext fields: begins with the closing quote of the field before it. */
   readonly last: Buffer
-  /** As the only fields. */
+  /** Where they are the only ext fields. */
   readonly alone: Buffer
 }
 
 export function sendExtConstants(regionId: string, traceOn: boolean): SendExtConstants {
   const fields = `"MSG_REGION":${JSON.stringify(regionId)},"TRACE_ON":"${traceOn}"}`
-  return { last: Buffer.from(`",${fields}`), alone: Buffer.from(`,"extFields":{${fields}`) }
+  return {
+    last: Buffer.concat([Buffer.from(`",${fields}`), END]),
+    alone: Buffer.concat([Buffer.from(`,"extFields":{${fields}`), END]),
+  }
 }
 
 const DEFAULT_EXT: SendExtConstants = sendExtConstants('DefaultRegion', true)
@@ -68,8 +70,20 @@ export class SendResponse {
 }
 
 function append(target: Buffer, offset: number, constant: Buffer): number {
-  copyShort(constant, 0, constant.length, target, offset)
+  copyBytes(constant, 0, constant.length, target, offset)
   return offset + constant.length
+}
+
+function appendOpening(target: Buffer, offset: number, code: number, opaque: number): number {
+  let at: number
+  if (code === 0) {
+    at = append(target, offset, SUCCESS_OPAQUE)
+  } else {
+    at = append(target, offset, CODE)
+    at += writeDecimal(target, at, code)
+    at = append(target, at, OPAQUE)
+  }
+  return at + writeDecimal(target, at, opaque)
 }
 
 /** Writes bytes as the inside of a JSON string, escaped where needed; returns the bytes written. */
@@ -133,42 +147,24 @@ export function sendResponseMaxBytes(response: SendResponse): number {
 
 /** Writes the whole answer to a stored send; returns its bytes (see `sendResponseMaxBytes`). */
 export function writeSendResponse(target: Buffer, offset: number, response: SendResponse): number {
-  let at = append(target, offset + FRAME_HEADER_AT, CODE)
-  at += writeDecimal(target, at, response.code)
+  const { transactionId, transactionIdStart, transactionIdEnd } = response
+  let at = appendOpening(target, offset + FRAME_HEADER_AT, response.code, response.opaque)
   at = append(target, at, EXT_QUEUE_ID)
   at += writeDecimal(target, at, response.queueId)
   at = append(target, at, MESSAGE_ID)
   at = writeMessageIds(target, at, response)
   at = append(target, at, QUEUE_OFFSET)
   at += writeDecimal(target, at, response.queueOffset)
-  if (response.transactionIdEnd > response.transactionIdStart) {
+  if (transactionIdEnd > transactionIdStart) {
     at = append(target, at, TRANSACTION_ID)
-    at += writeJsonText(
-      target,
-      at,
-      response.transactionId,
-      response.transactionIdStart,
-      response.transactionIdEnd,
-    )
+    at += writeJsonText(target, at, transactionId, transactionIdStart, transactionIdEnd)
   }
-  at = append(target, at, response.ext.last)
-  at = append(target, at, OPAQUE)
-  at += writeDecimal(target, at, response.opaque)
-  return finishFrame(target, offset, append(target, at, END))
+  return finishFrame(target, offset, append(target, at, response.ext.last))
 }
 
 /** Upper bound of what `writeErrorResponse` will write. */
 export function errorResponseMaxBytes(remarkBytes: number, ext?: SendExtConstants): number {
-  return (
-    FRAME_HEADER_AT +
-    CODE.length +
-    OPAQUE.length +
-    REMARK.length +
-    REMARK_END.length +
-    2 * MAX_DECIMAL_BYTES +
-    remarkBytes * MAX_ESCAPED_BYTES +
-    (ext?.alone.length ?? 0)
-  )
+  return 160 + remarkBytes * MAX_ESCAPED_BYTES + (ext?.alone.length ?? END.length)
 }
 
 /**
@@ -183,13 +179,11 @@ export function writeErrorResponse(
   remark: Buffer,
   ext?: SendExtConstants,
 ): number {
-  let at = append(target, offset + FRAME_HEADER_AT, CODE)
-  at += writeDecimal(target, at, code)
-  if (ext !== undefined) at = append(target, at, ext.alone)
-  at = append(target, at, OPAQUE)
-  at += writeDecimal(target, at, opaque)
-  if (remark.length === 0) return finishFrame(target, offset, append(target, at, END))
-  at = append(target, at, REMARK)
-  at += writeJsonText(target, at, remark, 0, remark.length)
-  return finishFrame(target, offset, append(target, at, REMARK_END))
+  let at = appendOpening(target, offset + FRAME_HEADER_AT, code, opaque)
+  if (remark.length > 0) {
+    at = append(target, at, REMARK)
+    at += writeJsonText(target, at, remark, 0, remark.length)
+    at = append(target, at, REMARK_END)
+  }
+  return finishFrame(target, offset, append(target, at, ext?.alone ?? END))
 }
