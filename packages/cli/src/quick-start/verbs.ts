@@ -32,16 +32,20 @@ export async function start(layout: ClusterLayout, say: Say): Promise<number> {
 }
 
 function sayWhatNext(layout: ClusterLayout, say: Say): void {
-  const at = `-n ${nameServerAddress(layout)}`
-  say.line(`
-What to try next:
-  bin/mqadmin sendMessage ${at} -t ${TRY_TOPIC} -p hello     write a message
-  bin/mqadmin consumeMessage ${at} -t ${TRY_TOPIC}           read it again
-  ${say.command(`kill ${layout.brokers[0]!.id}`)}      kill -9 a node, then look at the new leader:
-  ${say.command('status')}
-  ${say.command(`restart ${layout.brokers[0]!.id}`)}   bring it back
-  ${say.command('stop')}         end it; clean also deletes the data
-Any RocketMQ client works: name server ${nameServerAddress(layout)}, topic ${TRY_TOPIC}.`)
+  const address = nameServerAddress(layout)
+  const first = layout.brokers[0]!.id
+  const commands: [string, string][] = [
+    [`bin/mqadmin sendMessage -n ${address} -t ${TRY_TOPIC} -p hello`, 'write a message'],
+    [`bin/mqadmin consumeMessage -n ${address} -t ${TRY_TOPIC}`, 'read it again'],
+    [say.command('kill leader'), 'kill -9 the leader'],
+    [say.command('status'), 'see who leads now'],
+    [say.command(`restart ${first}`), 'start a killed node again'],
+    [say.command('stop'), 'end it; "clean" also deletes the data'],
+  ]
+  const width = Math.max(...commands.map(([command]) => command.length))
+  say.line('\nWhat to try next:')
+  for (const [command, doc] of commands) say.line(`  ${command.padEnd(width)}  ${doc}`)
+  say.line(`Any RocketMQ client works: name server ${address}, topic ${TRY_TOPIC}.`)
 }
 
 export async function status(layout: ClusterLayout, say: Say): Promise<number> {
