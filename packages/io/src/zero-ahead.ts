@@ -4,8 +4,20 @@
  */
 import type { SegmentFiles } from './segment-files.ts'
 
-/** Zero-filling goes in steps of this size between two groups, so no group waits longer than one step. */
-export const ZERO_STEP_BYTES: number = 1024 ** 2
+/**
+ * One step, done and synced while no group waits, so that a group waits for at most one. Chosen on the 2-core box by five
+ * interleaved runs each, groups of 128 KiB with 0.5 ms between them, others at work on the same disk; best and median run:
+ *
+ *   blocks in front of the log   MB/s        p50 of write + fdatasync   p99 of the whole cycle
+ *   sparse file                  121 / 109   0.37 / 0.42 ms             3.8 / 6.5 ms
+ *   fallocate (unwritten)        126 / 111   0.40 / 0.46 ms             1.8 / 4.1 ms
+ *   zeroed in steps of 1 MiB     126 / 101   0.24 / 0.26 ms             4.8 / 5.6 ms
+ *   zeroed in steps of 256 KiB   163 / 140   0.19 / 0.22 ms             1.4 / 3.9 ms
+ *   all zeroed before            156 / 130   0.22 / 0.30 ms             1.3 / 3.8 ms
+ *
+ * A step takes 0.4 ms (1 MiB: 1.0 ms). Groups of 4 KiB: 0.24 ms zeroed, 0.34 ms sparse.
+ */
+export const ZERO_STEP_BYTES: number = 256 * 1024
 
 const ZEROS = Buffer.alloc(ZERO_STEP_BYTES)
 
