@@ -199,6 +199,14 @@ export class BrokerStore {
     this.#marks.close(true)
   }
 
+  /** Lets go of every file and writes nothing, as a crash would; for a thread that stops on an error. */
+  abandon(): void {
+    this.queues.abandon()
+    this.index.abandon()
+    this.#checkpoint.close()
+    this.#marks.close(false)
+  }
+
   #loadState(): ReplicatedState {
     const { limits, nowMs, logFirstPosition, logEndPosition, log } = this.#options
     const content = this.#stateFiles.load()

@@ -109,6 +109,7 @@ describe('consume queues', () => {
             } else {
               // Recovery may rely on what was flushed, which is everything below `known`.
               queues.flush()
+              queues.abandon()
               const known = Math.max(0, model.log.length - action.back)
               queues = opened(directory, known * 100 + 1)
               for (const { queue, unit } of model.log.slice(known)) append(queue, unit)
@@ -116,7 +117,9 @@ describe('consume queues', () => {
           }
           assertSame(queues, model)
           queues.close()
-          assertSame(opened(directory, Number.POSITIVE_INFINITY), model)
+          const again = opened(directory, Number.POSITIVE_INFINITY)
+          assertSame(again, model)
+          again.close()
         })
       }),
       { numRuns: 60 },
@@ -166,6 +169,7 @@ describe('consume queues', () => {
       const again = opened(directory, 1001)
       assert.equal(again.minOffset('T', 3), 27)
       assert.equal(again.maxOffset('T', 3), 28)
+      again.close()
     })
   })
 
@@ -181,6 +185,7 @@ describe('consume queues', () => {
       assert.equal(again.find('T', 0), undefined)
       assert.equal(again.maxOffset('U', 0), 2)
       assert.deepEqual(again.totals, { units: 2, queues: 1 })
+      again.close()
     })
   })
 

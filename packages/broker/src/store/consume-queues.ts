@@ -208,6 +208,11 @@ export class ConsumeQueues {
   /** Flushes and closes every file. */
   close(): void {
     this.flush()
+    this.abandon()
+  }
+
+  /** Closes every file and writes nothing. */
+  abandon(): void {
     this.#storage.files.closeAll()
   }
 

@@ -95,6 +95,7 @@ describe('the key index', () => {
               index.flush()
               marked = { mark: index.mark, puts: model.puts.length }
             } else if (action === 'crash') {
+              index.abandon()
               index = opened(directory, marked.mark, true)
               for (const put of model.puts.slice(marked.puts)) Model.put(index, put)
             } else if (action === 'close') {
@@ -132,6 +133,7 @@ describe('the key index', () => {
           more.puts.push(...model.puts)
           for (const key of lost) more.add(index, key)
           index.flush()
+          index.abandon()
           for (const name of readdirSync(directory)) mixPages(directory, copy, name, kept)
           const again = opened(directory, mark, false)
           model.assertSame(again, KEYS)

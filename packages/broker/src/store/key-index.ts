@@ -122,8 +122,7 @@ export class KeyIndex {
 
   /** Removes every file of the index. */
   clear(): void {
-    this.#writer?.abandon()
-    this.#writer = undefined
+    this.abandon()
     this.#names = []
     this.#unsynced.clear()
     this.#syncing = []
@@ -199,7 +198,13 @@ export class KeyIndex {
   }
 
   close(): void {
-    this.#writer?.close()
+    this.#writer?.flush()
+    this.abandon()
+  }
+
+  /** Closes the newest file and writes nothing. */
+  abandon(): void {
+    this.#writer?.abandon()
     this.#writer = undefined
   }
 
