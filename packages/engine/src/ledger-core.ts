@@ -20,6 +20,8 @@ import type { LedgerShared } from './shared.ts'
 
 /** Nominal tick of the Raft machine. */
 export const TICK_MS = 25
+const MAX_BATCH_BYTES = 1024 * 1024
+const MAX_INFLIGHT_BYTES = 8 * 1024 * 1024
 /** The commit position is noted for the next start this often. */
 const CHECKPOINT_TICKS = 40
 /** How long a planned stop waits for the transfer of leadership. */
@@ -113,6 +115,13 @@ export class LedgerCore {
     this.#files.close()
   }
 
+  /** Leaves without closing the store: what a crash leaves behind. */
+  async abandon(): Promise<void> {
+    clearInterval(this.#ticker)
+    await this.#hub.close()
+    this.#files.close()
+  }
+
   #tick(): void {
     this.#ticks += 1
     this.replica.tick()
@@ -179,6 +188,9 @@ export class LedgerCore {
         heartbeatTicks: Math.max(1, Math.round(heartbeatIntervalMs / TICK_MS)),
         electionTicksMin,
         electionTicksMax: Math.ceil(electionTicksMin * 1.5),
+        // What is on its way to a follower must fit into its arena beside what its disk has not taken yet.
+        maxBatchBytes: Math.min(MAX_BATCH_BYTES, this.arena.sizeBytes / 16),
+        maxInflightBytes: Math.min(MAX_INFLIGHT_BYTES, this.arena.sizeBytes / 4),
         ...(preferredLeaderId === undefined ? {} : { preferredLeaderId }),
       },
       recovered.hardState,
