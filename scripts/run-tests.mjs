@@ -16,6 +16,8 @@ const MINUTE = 60_000
 const KILL_GRACE_MS = 10_000
 const REPORTER = join(ROOT, 'scripts', 'test-reporter.mjs')
 const total = { passed: 0, failed: 0, skipped: 0 }
+/** Asked to stop: what has not begun does not begin. */
+let interrupted = false
 
 /** Runs one program in a process group of its own; ends the whole group at the limit. */
 function run(command, args, limitMs, extraEnv = {}) {
@@ -28,7 +30,10 @@ function run(command, args, limitMs, extraEnv = {}) {
       if (error.code !== 'ESRCH') throw error
     }
   }
-  const forward = () => signal('SIGTERM')
+  const forward = () => {
+    interrupted = true
+    signal('SIGTERM')
+  }
   process.on('SIGINT', forward)
   process.on('SIGTERM', forward)
   let late = false
@@ -59,6 +64,7 @@ function title(name) {
 
 /** A program whose exit code is the result: counts as one test. */
 async function check(name, command, args) {
+  if (interrupted) return
   title(name)
   const ok = await run(command, args, 5 * MINUTE)
   total[ok ? 'passed' : 'failed']++
@@ -69,6 +75,7 @@ async function check(name, command, args) {
  * Test files; `wholeProcess` ones run one after the other, since they share the machine's cores.
  */
 async function tests(name, files, { limitMs, testLimitMs, concurrency }) {
+  if (interrupted) return
   title(`${name} (${files.length} files)`)
   const countsPath = join(SCRATCH, `${name.replaceAll(' ', '-')}.json`)
   const args = [
@@ -120,6 +127,6 @@ try {
 } finally {
   rmSync(SCRATCH, { recursive: true, force: true })
 }
-if (total.passed === 0) total.failed++
+if (total.passed === 0 || interrupted) total.failed++
 process.exitCode = total.failed > 0 ? 1 : 0
 process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)

@@ -71,7 +71,7 @@ function checkRelative(
     return `"${specifier}": write the file ending; Node runs the sources as they are`
   }
   const target = posix.join(posix.dirname(path), specifier)
-  if (packageOf(target) === home || isTest(path)) return undefined
+  if (packageOf(target) === home || isTest(path) || home === undefined) return undefined
   return `"${specifier}" leaves the package; import it by its package name`
 }
 

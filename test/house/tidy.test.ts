@@ -30,22 +30,31 @@ test('file names are in kebab case', () => {
 })
 
 test('every source file of a package is used', () => {
-  const used = new Set<string>()
-  for (const file of files) {
-    for (const { specifier } of importsOf(file)) {
-      if (!specifier.startsWith('.')) continue
-      const target = posix.join(posix.dirname(file.path), specifier)
-      const ownTest = file.path.replace(/\.test\.ts$/, '.ts')
-      if (target !== ownTest) used.add(target)
-    }
-  }
-  const entry = /\/(index|internal|main)\.ts$|\.worker\.ts$/
+  const used = new Set(files.flatMap(usesOf))
+  const entry = /\/(index|internal)\.ts$|\.worker\.ts$/
   const dead = files
     .map(({ path }) => path)
     .filter((path) => /^packages\/[^/]+\/src\//.test(path))
     .filter((path) => !isTest(path) && !entry.test(path) && !used.has(path))
   assert.deepEqual(dead, [], 'import them or delete them')
 })
+
+/** Files that this one needs. A unit test alone keeps nothing alive, unless it is a helper of tests. */
+function usesOf(file: SourceFile): string[] {
+  const home = posix.dirname(file.path)
+  const tested = /(sample|fake)[^/]*\.test\.ts$/.test(file.path)
+    ? ''
+    : file.path.replace(/\.test\.ts$/, '.ts')
+  const imported = importsOf(file)
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ specifier }) => posix.join(home, specifier))
+    .filter((path) => path !== tested)
+  // Launchers name their command as a path within the package.
+  const launched = /^packages\/[^/]+\/bin\//.test(file.path)
+    ? [...file.text.matchAll(/'(src\/[\w/-]+\.ts)'/g)].map((match) => match[1]!)
+    : []
+  return [...imported, ...launched.map((path) => posix.join(home, '..', path))]
+}
 
 test('the bans find what they ban, in code only', () => {
   const say = (path: string, text: string) => banProblems(sample(path, text)).join('\n')
