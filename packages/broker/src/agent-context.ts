@@ -9,6 +9,7 @@ import { ClientCalls, type OnClientAnswer } from './client-calls.ts'
 import { Connections } from './connections.ts'
 import { type BrokerContext, ByteBudget, type ClientCall, type RoleView } from './context.ts'
 import type { CorePort, Role } from './core-port-api.ts'
+import { DayTotals } from './day-totals.ts'
 import { parseDelayLevels } from './delay-levels.ts'
 import { BROADCASTING, ConsumerGroups } from './groups.ts'
 import { HeldPulls } from './hold.ts'
@@ -16,6 +17,7 @@ import { QueueLocks } from './locks.ts'
 import { LogLimiter } from './log-limiter.ts'
 import { ConsumerOffsets } from './offsets.ts'
 import { Producers } from './producers.ts'
+import { PutCounts } from './put-counts.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, Ticket } from './request.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -71,6 +73,8 @@ export class AgentContext implements BrokerContext {
   readonly connections: Connections = new Connections()
   readonly calls: ClientCalls = new ClientCalls()
   readonly stats: BrokerStats = new BrokerStats()
+  readonly putCounts: PutCounts
+  readonly dayTotals: DayTotals = new DayTotals()
   readonly deferred: ByteBudget = new ByteBudget(MAX_DEFERRED_BYTES)
   readonly uniqueIds: UniqueIds
   readonly delayLevelsMs: readonly number[]
@@ -118,6 +122,7 @@ export class AgentContext implements BrokerContext {
       role: this.role,
     })
     this.offsets = new ConsumerOffsets(store.state, this.changes)
+    this.putCounts = new PutCounts(store.queues, this.stats, this.role)
   }
 
   answer(ticket: Ticket, answer: Answer): void {

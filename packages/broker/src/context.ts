@@ -7,11 +7,13 @@ import type { UniqueIds } from '@ringledger/protocol'
 import type { OnClientAnswer } from './client-calls.ts'
 import type { Connections } from './connections.ts'
 import type { CorePort, Role } from './core-port-api.ts'
+import type { DayTotals } from './day-totals.ts'
 import type { ConsumerGroups } from './groups.ts'
 import type { HeldPulls } from './hold.ts'
 import type { QueueLocks } from './locks.ts'
 import type { ConsumerOffsets } from './offsets.ts'
 import type { Producers } from './producers.ts'
+import type { PutCounts } from './put-counts.ts'
 import type { Answer, BrokerRequest, Ticket } from './request.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { StateChanges } from './state-changes.ts'
@@ -48,6 +50,9 @@ export interface BrokerContext {
   readonly held: HeldPulls
   readonly connections: Connections
   readonly stats: BrokerStats
+  /** Refreshed before the put counters are shown. */
+  readonly putCounts: PutCounts
+  readonly dayTotals: DayTotals
   /** Bounds what requests keep in memory while they wait for a state change. */
   readonly deferred: ByteBudget
   /** Makes UNIQ_KEY for messages that come without. */

@@ -3,7 +3,7 @@
  * connection leaves nothing behind in any table.
  */
 import type { AgentContext } from './agent-context.ts'
-import { type BrokerStats, StatName } from './stats.ts'
+import { StatName, WHOLE_BROKER } from './stats.ts'
 
 const SCAN_MS = 10_000
 
@@ -26,7 +26,7 @@ export class Housekeeping {
     const isFirst = this.#nextScanMs === 0
     this.#nextScanMs = nowMs + SCAN_MS
     const context = this.#context
-    context.stats.sample(nowMs, (stats) => this.#refresh(stats))
+    this.#sampleStats(nowMs)
     if (isFirst) return
     this.#dropSilent(nowMs - context.settings.channelExpiredTimeoutMs)
     context.locks.sweep(nowMs)
@@ -51,15 +51,12 @@ export class Housekeeping {
     }
   }
 
-  /** Puts are counted by the queues themselves: most sends never come to this thread. */
-  #refresh(stats: BrokerStats): void {
-    const perTopic = new Map<string, number>()
-    let total = 0
-    this.#context.store.queues.forEachQueue((queue) => {
-      perTopic.set(queue.topic, (perTopic.get(queue.topic) ?? 0) + queue.maxOffset)
-      total += queue.maxOffset
-    })
-    for (const [topic, count] of perTopic) stats.set(StatName.TOPIC_PUT_NUMS, topic, count)
-    stats.set(StatName.BROKER_PUT_NUMS, '', total)
+  #sampleStats(nowMs: number): void {
+    const { stats, putCounts, dayTotals, clock } = this.#context
+    putCounts.refresh(nowMs)
+    stats.sample(nowMs)
+    const put = stats.total(StatName.BROKER_PUT_NUMS, WHOLE_BROKER)
+    const get = stats.total(StatName.BROKER_GET_NUMS, WHOLE_BROKER)
+    dayTotals.observe(clock.wallMs(), { put, get })
   }
 }

@@ -33,6 +33,10 @@ export interface BrokerSettings {
   readonly accessMessageInMemoryMaxBytes: number
   /** A client without heartbeat for this long is dropped. */
   readonly channelExpiredTimeoutMs: number
+  /** Where everything but the log lies. */
+  readonly storePathRootDir: string
+  /** Where the log's segments lie. */
+  readonly storePathDLedgerCommitLog: string
   /** Every key of the effective configuration, as getBrokerConfig shows it. */
   readonly configuration: Readonly<Record<string, string>>
 }
@@ -60,6 +64,8 @@ export function defaultSettings(override: Partial<BrokerSettings> = {}): BrokerS
     maxTransferBytesOnMessageInMemory: 256 * 1024,
     accessMessageInMemoryMaxBytes: Math.floor(totalmem() * 0.4),
     channelExpiredTimeoutMs: 120_000,
+    storePathRootDir: '',
+    storePathDLedgerCommitLog: '',
     configuration: {},
     ...override,
   }

@@ -21,6 +21,8 @@ export interface QueuesView {
   obtain(topic: string, queueId: number): QueueView
   maxOffset(topic: string, queueId: number): number
   minOffset(topic: string, queueId: number): number
+  /** Where the log begins; units of older messages count no longer. */
+  readonly logMinPosition: number
   forEachQueue(visit: (queue: QueueView) => void): void
 }
 

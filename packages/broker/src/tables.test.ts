@@ -134,12 +134,12 @@ test('queues of different topics never share a slot, however topics come, grow a
 test('statistics of the last minute', () => {
   const stats = new BrokerStats()
   for (let second = 0; second <= 120; second += SAMPLE_MS / 1_000) {
-    stats.set(StatName.TOPIC_PUT_NUMS, 'T', second * 5)
-    stats.sample(second * 1_000 + 1, () => {})
+    if (second > 0) stats.add(StatName.TOPIC_PUT_NUMS, 'T', SAMPLE_MS / 200)
+    stats.sample(second * 1_000 + 1)
   }
-  const minute = stats.view('TOPIC_PUT_NUMS', 'T')?.minute
+  const minute = stats.view('TOPIC_PUT_NUMS', 'T', 120_001)?.minute
   assert.deepEqual([minute?.sum, minute?.tps], [300, 5])
-  assert.equal(stats.view('TOPIC_PUT_NUMS', 'U'), undefined)
+  assert.equal(stats.view('TOPIC_PUT_NUMS', 'U', 120_001), undefined)
 })
 
 test('a call to a client ends once: by its answer, its deadline or its connection', () => {

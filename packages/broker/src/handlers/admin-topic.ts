@@ -154,7 +154,9 @@ export const handleTopicStats: Handler = ({ ext }, context) => {
     const stats = { lastUpdateTimestamp: Math.max(lastMs, 0), maxOffset, minOffset }
     return [messageQueue(context, topic, queueId), stats] as const
   })
-  const topicPutTps = context.stats.view(StatName.TOPIC_PUT_NUMS, topic)?.minute.tps ?? 0
+  const nowMs = context.clock.monotonicMs()
+  context.putCounts.refresh(nowMs)
+  const topicPutTps = context.stats.view(StatName.TOPIC_PUT_NUMS, topic, nowMs)?.minute.tps ?? 0
   return {
     code: ResponseCode.SUCCESS,
     body: jsonBody({ offsetTable: objectKeyMap(entries), topicPutTps }),

@@ -5,6 +5,7 @@
 import { RequestCode, ResponseCode } from '@ringledger/protocol'
 import type { Handler } from '../context.ts'
 import { RequestError } from '../request.ts'
+import { ADMIN_HANDLERS } from './admin-handlers.ts'
 import { CONSUMER_OFFSET_HANDLERS } from './consumer-offset.ts'
 import { CLIENT_HANDLERS } from './heartbeat.ts'
 import { handleQueryMessage, handleViewMessage } from './message-query.ts'
@@ -31,6 +32,7 @@ const MESSAGE_HANDLERS: ReadonlyMap<number, Handler> = new Map<number, Handler>(
 ])
 
 const HANDLERS: ReadonlyMap<number, Handler> = new Map([
+  ...ADMIN_HANDLERS,
   ...MESSAGE_HANDLERS,
   ...CLIENT_HANDLERS,
   ...CONSUMER_OFFSET_HANDLERS,
