@@ -26,7 +26,7 @@ test("the ports are those of RocketMQ's own quick start, moved by the base port"
   assert.ok(ports(MAX_BASE_PORT).every((port) => port !== undefined && port <= 65_535))
 })
 
-test('the files that are written are taken by mqnamesrv and mqbroker without a warning', (context) => {
+test('the files that are written are taken by the servers without a warning', (context) => {
   for (const nodes of [1, 3]) {
     const layout = layoutOf(scratch(context), { basePort: 9876, nodes })
     writeConfigFiles(layout)
