@@ -12,7 +12,10 @@ import { NodeDisk } from './disk-node.ts'
 import { LogFileReader } from './log-file-reader.ts'
 import { StoreFake } from './store-fake.ts'
 
-/** Written by Apache RocketMQ 5.4.0 in DLedger mode: 279 entries of term 0 over four segments, three fillers. */
+/**
+ * Written by Apache RocketMQ 5.4.0 in DLedger mode: 279 entries of term 0 over four segments, three
+ * fillers.
+ */
 const FIXTURE = fileURLToPath(new URL('../testdata/dledger-5.4.0.tar.gz', import.meta.url))
 const SEGMENT_BYTES = 262_144
 const LOG_END = 983_084

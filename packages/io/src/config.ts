@@ -1,6 +1,7 @@
 /**
- * Where a store lies and how its files are cut. Paths, names and sizes are Apache DLedger's (its MultiPath option is not);
- * the `ringledger-*` files are ours and stand beside them. Plain data: it travels in `workerData`.
+ * Where a store lies and how its files are cut. Paths, names and sizes are Apache DLedger's (its
+ * MultiPath option is not); the `ringledger-*` files are ours and stand beside them. Plain data: it
+ * travels in `workerData`.
  */
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
@@ -11,17 +12,25 @@ export interface StoreConfig {
   readonly rootDirectory: string
   /** `dLegerSelfId`, for instance `n0`. */
   readonly selfId: string
-  /** `storePathDLedgerCommitLog`: data segments elsewhere. Default: `data` in the node's directory. */
+  /**
+   * `storePathDLedgerCommitLog`: data segments elsewhere. Default: `data` in the node's directory.
+   */
   readonly dataDirectory?: string
   /** `mappedFileSizeCommitLog`; must be the same on all nodes of a group. Default 1 GiB. */
   readonly segmentBytes?: number
   /** Apache's value is fixed; smaller only in tests. Default 160 MiB. */
   readonly indexSegmentBytes?: number
-  /** Space to leave on the disk: below it new writes are refused, what was accepted still fits. Default 256 MiB. */
+  /**
+   * Space to leave on the disk: below it new writes are refused, what was accepted still fits.
+   * Default 256 MiB.
+   */
   readonly minimumFreeBytes?: number
   /** Zero-filled space kept in front of the log's end. Default {@link ZERO_AHEAD_BYTES}. */
   readonly zeroAheadBytes?: number
-  /** After this much of the log the resume mark moves; recovery after a crash scans about that much. Default 64 MiB. */
+  /**
+   * After this much of the log the resume mark moves; recovery after a crash scans about that much.
+   * Default 64 MiB.
+   */
   readonly markEveryBytes?: number
 }
 

@@ -1,4 +1,7 @@
-/** Stands for the core thread in tests: lays sealed entries and fillers into an arena, as consensus does. */
+/**
+ * Stands for the core thread in tests: lays sealed entries and fillers into an arena, as consensus
+ * does.
+ */
 import { assert } from '@ringledger/base'
 import {
   blankNeeded,

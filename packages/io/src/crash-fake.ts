@@ -1,6 +1,7 @@
 /**
- * A node's log on a faulty disk, driven by chance, beside a model of what must hold. Owns the properties: after any crash the
- * log is a prefix of what was appended, it contains all that was reported durable, and nothing that was cut comes back.
+ * A node's log on a faulty disk, driven by chance, beside a model of what must hold. Owns the
+ * properties: after any crash the log is a prefix of what was appended, it contains all that was
+ * reported durable, and nothing that was cut comes back.
  */
 import assert from 'node:assert/strict'
 import { FakeClock, type Random, randomBetween, seededRandom } from '@ringledger/base'
@@ -60,7 +61,10 @@ export class CrashFake {
     this.#agent = started.agent
   }
 
-  /** Some random steps with the power going at a random moment, or an orderly end; then a start and its checks. */
+  /**
+   * Some random steps with the power going at a random moment, or an orderly end; then a start and
+   * its checks.
+   */
   life(steps: number): void {
     const powerLossAt = randomBetween(this.#random, 0, steps * 6)
     let changes = 0
@@ -73,7 +77,8 @@ export class CrashFake {
     }
     for (let i = 0; i < steps && alive; i++) {
       this.#step()
-      // The agent latches on what its disk throws; to a machine without power that makes no difference.
+      // The agent latches on what its disk throws; to a machine without power that makes no
+      // difference.
       while (alive && this.#agent.duty()) if (alive) this.#poll()
       if (alive) this.#poll()
       assert.ok(!alive || !this.#agent.failed, 'nothing fails but the power')

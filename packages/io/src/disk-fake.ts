@@ -1,7 +1,8 @@
 /**
- * The disk's faulty twin, in memory. Owns the promise that is all a real disk gives: what was synced survives `crash`, and of
- * the rest a random part does: whole sectors of written data, lengths, and a prefix of each directory's changes. Also fails on
- * request, runs full, and flips bits. Everything follows from one seed.
+ * The disk's faulty twin, in memory. Owns the promise that is all a real disk gives: what was
+ * synced survives `crash`, and of the rest a random part does: whole sectors of written data,
+ * lengths, and a prefix of each directory's changes. Also fails on request, runs full, and flips
+ * bits. Everything follows from one seed.
  */
 import { dirname } from 'node:path'
 import { assert, LedgerError, type Random, randomBetween } from '@ringledger/base'
@@ -20,7 +21,10 @@ export type FakeOperation =
   | 'remove'
   | 'fsync directory'
 
-/** A call that fails: the `after`-th matching one from now (0: the next), and each one behind it while `sticky`. */
+/**
+ * A call that fails: the `after`-th matching one from now (0: the next), and each one behind it
+ * while `sticky`.
+ */
 export interface FakeFault {
   readonly operation: FakeOperation
   /** Part of the path. */
@@ -48,7 +52,10 @@ type NameChange =
 export class FakeDisk implements Disk {
   /** Space for file data; sparse parts take none. */
   capacityBytes: number = Number.POSITIVE_INFINITY
-  /** Called before every call that changes something; a test throws from here to stop the world at this point. */
+  /**
+   * Called before every call that changes something; a test throws from here to stop the world at
+   * this point.
+   */
   beforeChange: () => void = () => {}
   /** Called with every call to a file or directory. */
   trace: (operation: FakeOperation, path: string) => void = () => {}
@@ -140,7 +147,9 @@ export class FakeDisk implements Disk {
     return names.sort()
   }
 
-  /** Directories are durable at once: the store syncs them before it puts anything of worth there. */
+  /**
+   * Directories are durable at once: the store syncs them before it puts anything of worth there.
+   */
   makeDirectory(directory: string): void {
     for (let path = directory; path !== dirname(path); path = dirname(path)) {
       this.#directories.add(path)

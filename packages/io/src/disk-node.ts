@@ -1,6 +1,6 @@
 /**
- * The real disk: `node:fs` by synchronous calls, because the libuv pool's fdatasync has a ten times longer tail than a
- * call from a thread of its own. Owns nothing but descriptors.
+ * The real disk: `node:fs` by synchronous calls, because the libuv pool's fdatasync has a ten times
+ * longer tail than a call from a thread of its own. Owns nothing but descriptors.
  */
 import {
   closeSync,

@@ -1,7 +1,8 @@
 /**
- * The disk as this package sees it: synchronous calls on whole ranges, nothing hidden. The real one is `disk-node.ts`,
- * the faulty twin `disk-fake.ts`. Owns the meaning of "durable": file bytes and lengths after `sync`/`syncMetadata` of the
- * file, names after `syncDirectory` of the directory; everything else may be lost in part by a crash.
+ * The disk as this package sees it: synchronous calls on whole ranges, nothing hidden. The real one
+ * is `disk-node.ts`, the faulty twin `disk-fake.ts`. Owns the meaning of "durable": file bytes and
+ * lengths after `sync`/`syncMetadata` of the file, names after `syncDirectory` of the directory;
+ * everything else may be lost in part by a crash.
  */
 import { LedgerError } from '@ringledger/base'
 
@@ -38,18 +39,27 @@ export type OpenMode = (typeof OpenMode)[keyof typeof OpenMode]
 
 export interface DiskFile {
   readonly path: string
-  /** Writes all of `bytes[offset, offset + sizeBytes)` at `position`. After a throw any part of it may be written. */
+  /**
+   * Writes all of `bytes[offset, offset + sizeBytes)` at `position`. After a throw any part of it
+   * may be written.
+   */
   writeAt(bytes: Uint8Array, offset: number, sizeBytes: number, position: number): void
   /** Returns how many bytes were read: fewer than asked only at the end of the file. */
   readAt(target: Uint8Array, offset: number, sizeBytes: number, position: number): number
-  /** {@link readAt} for threads with an event loop; `target` belongs to the disk until the promise settles. */
+  /**
+   * {@link readAt} for threads with an event loop; `target` belongs to the disk until the promise
+   * settles.
+   */
   readAtAsync(
     target: Uint8Array,
     offset: number,
     sizeBytes: number,
     position: number,
   ): Promise<number>
-  /** Makes written bytes durable (fdatasync). After a throw nothing is known about any byte since the last sync. */
+  /**
+   * Makes written bytes durable (fdatasync). After a throw nothing is known about any byte since
+   * the last sync.
+   */
   sync(): void
   /** Makes bytes and length durable (fsync). */
   syncMetadata(): void
@@ -61,7 +71,10 @@ export interface DiskFile {
 
 /** Held while this process has the store open. */
 export interface StoreLock {
-  /** Says that the holder lives. Throws LedgerError DISK_FAILED when another process has taken the lock away. */
+  /**
+   * Says that the holder lives. Throws LedgerError DISK_FAILED when another process has taken the
+   * lock away.
+   */
   refresh(): void
   release(): void
 }

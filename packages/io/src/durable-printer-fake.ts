@@ -1,6 +1,7 @@
 /**
- * A process for `kill.test.ts` to kill: writes groups of entries to the store named by its arguments, prints a line for each
- * durable position (a line that arrived was true), and goes on until it is killed.
+ * A process for `kill.test.ts` to kill: writes groups of entries to the store named by its
+ * arguments, prints a line for each durable position (a line that arrived was true), and goes on
+ * until it is killed.
  */
 import { writeSync } from 'node:fs'
 import { NodeDisk } from './disk-node.ts'

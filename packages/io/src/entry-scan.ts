@@ -1,6 +1,7 @@
 /**
- * Walks the entries of the data files and checks each against its place, its checksums and the one before it. Owns the rule
- * where a log ends: at the first entry that does not continue the chain, whatever the bytes behind it look like.
+ * Walks the entries of the data files and checks each against its place, its checksums and the one
+ * before it. Owns the rule where a log ends: at the first entry that does not continue the chain,
+ * whatever the bytes behind it look like.
  */
 import {
   BLANK_HEADER_BYTES,
@@ -20,7 +21,10 @@ import type { SegmentFiles } from './segment-files.ts'
 
 const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
 
-/** Why the walk stopped; `unused`: only zeros where the next entry would be. `filler`: a blank with no entry behind it. */
+/**
+ * Why the walk stopped; `unused`: only zeros where the next entry would be. `filler`: a blank with
+ * no entry behind it.
+ */
 export type ScanStop =
   | Exclude<EntryCheck, 'ok' | 'legacy' | 'blank'>
   | 'term'
@@ -31,7 +35,10 @@ export interface ScanResult {
   readonly end: LogEnd
   readonly entries: number
   readonly stop: ScanStop
-  /** Where the entry that ended the walk would have started: `end.position`, or the next segment's first byte. */
+  /**
+   * Where the entry that ended the walk would have started: `end.position`, or the next segment's
+   * first byte.
+   */
   readonly stopPosition: number
 }
 
@@ -42,7 +49,9 @@ export interface ScanStart {
   readonly index: number
   /** Of the entry before, -1 for none. */
   readonly term: number
-  /** Of the entry before; undefined when it is gone and the first entry's chain cannot be checked. */
+  /**
+   * Of the entry before; undefined when it is gone and the first entry's chain cannot be checked.
+   */
   readonly chainCrc: number | undefined
 }
 
@@ -56,7 +65,10 @@ export class EntryScan {
   #windowBytes = 0
   readonly #expected: ExpectedEntry = { position: 0 }
 
-  /** Reads ahead `windowBytes` at a time; what was read is not looked at anew, so the files must stand still. */
+  /**
+   * Reads ahead `windowBytes` at a time; what was read is not looked at anew, so the files must
+   * stand still.
+   */
   constructor(data: SegmentFiles, windowBytes: number = SCAN_WINDOW_BYTES) {
     this.#data = data
     this.#window = Buffer.alloc(windowBytes)
@@ -99,7 +111,10 @@ export class EntryScan {
     }
   }
 
-  /** The first entry at or behind `position`, past a leading filler; undefined if there is no whole one. */
+  /**
+   * The first entry at or behind `position`, past a leading filler; undefined if there is no whole
+   * one.
+   */
   firstEntry(position: number): { position: number; index: number } | undefined {
     const at = this.#behindFiller(position, true)
     const entry = at < 0 ? undefined : this.single(at)
@@ -117,7 +132,8 @@ export class EntryScan {
       case 'ok':
       case 'legacy': {
         if (entryTerm(this.#view, at - this.#windowStart) < term) return 'term'
-        // Apache's unsealed entries are believed only below the first sealed one: behind it they may be a stale tail.
+        // Apache's unsealed entries are believed only below the first sealed one: behind it they
+        // may be a stale tail.
         return found === 'legacy' && previousChainCrc !== 0 ? 'unsealed' : undefined
       }
       case 'unused':
@@ -129,7 +145,10 @@ export class EntryScan {
     }
   }
 
-  /** Where the next entry starts: `position`, or the next segment if a sane filler ends this one; -1 for a bad filler. */
+  /**
+   * Where the next entry starts: `position`, or the next segment if a sane filler ends this one; -1
+   * for a bad filler.
+   */
   #behindFiller(position: number, leading: boolean): number {
     if (!this.#load(position, BLANK_HEADER_BYTES)) return position
     const offset = position - this.#windowStart
@@ -138,7 +157,8 @@ export class EntryScan {
     const segmentBytes = this.#data.segmentBytes
     const remaining = segmentBytes - (position % segmentBytes)
     if (sizeBytes === remaining) return position + sizeBytes
-    // A later DLedger, cut from the front, begins its first segment with a filler up to its first entry.
+    // A later DLedger, cut from the front, begins its first segment with a filler up to its first
+    // entry.
     const isLeading = leading && sizeBytes >= BLANK_HEADER_BYTES && sizeBytes < remaining
     return isLeading ? position + sizeBytes : -1
   }
@@ -169,7 +189,10 @@ export class EntryScan {
     return checkEntry(this.#window, this.#view, offset, available, this.#expected)
   }
 
-  /** Makes at least `needBytes` from `position` on visible in the window; false if the files end before. */
+  /**
+   * Makes at least `needBytes` from `position` on visible in the window; false if the files end
+   * before.
+   */
   #load(position: number, needBytes: number): boolean {
     const start = this.#windowStart
     if (position >= start && position + needBytes <= start + this.#windowBytes) return true

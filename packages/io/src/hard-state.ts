@@ -1,6 +1,7 @@
 /**
- * Term and vote. Owns the invariant that an answered `save` survives power loss, a torn write and one rotten slot. Our
- * file is the truth; Apache's `currterm` follows it lazily, and is believed where it is ahead (Apache ran in between).
+ * Term and vote. Owns the invariant that an answered `save` survives power loss, a torn write and
+ * one rotten slot. Our file is the truth; Apache's `currterm` follows it lazily, and is believed
+ * where it is ahead (Apache ran in between).
  */
 import { assert } from '@ringledger/base'
 import { getInt64, setInt64 } from '@ringledger/protocol'
@@ -41,7 +42,8 @@ export class HardStateFile {
   }
 
   /**
-   * Reads the state, importing Apache's where ours is absent or behind; durable on return. Returns lines for the report.
+   * Reads the state, importing Apache's where ours is absent or behind; durable on return. Returns
+   * lines for the report.
    * @throws LedgerError CORRUPT when both slots are unreadable
    */
   open(): string[] {

@@ -1,6 +1,7 @@
 /**
- * The index files as a table: unit k at byte k * 32 says where entry k lies. Owns nothing on disk; what it reads is checked
- * against its own place (a unit names its index), and an unused unit counts as behind the log's end.
+ * The index files as a table: unit k at byte k * 32 says where entry k lies. Owns nothing on disk;
+ * what it reads is checked against its own place (a unit names its index), and an unused unit
+ * counts as behind the log's end.
  */
 import { assert } from '@ringledger/base'
 import {
@@ -41,14 +42,19 @@ export class IndexTable {
     this.#view = new DataView(this.#block.buffer, this.#block.byteOffset, this.#block.length)
   }
 
-  /** Reads unit `index` into {@link unit}; false when it is not there or not a unit of that index. */
+  /**
+   * Reads unit `index` into {@link unit}; false when it is not there or not a unit of that index.
+   */
   read(index: number): boolean {
     if (index < 0) return false
     const count = this.#source.readAt(index * INDEX_UNIT_BYTES, this.#block, 0, INDEX_UNIT_BYTES)
     return count === INDEX_UNIT_BYTES && this.#take(0, index)
   }
 
-  /** First index in [low, high] whose entry has at least `term`; the unit at `high` has. -1 when a unit is unreadable. */
+  /**
+   * First index in [low, high] whose entry has at least `term`; the unit at `high` has. -1 when a
+   * unit is unreadable.
+   */
   firstOfTerm(term: number, low: number, high: number): number {
     let from = low
     let to = high
@@ -61,7 +67,10 @@ export class IndexTable {
     return from
   }
 
-  /** Largest index of at least `low` whose entry starts at or below `position`, in {@link unit}; -1 when there is none. */
+  /**
+   * Largest index of at least `low` whose entry starts at or below `position`, in {@link unit}; -1
+   * when there is none.
+   */
   indexAt(position: number, low: number): number {
     let found = -1
     let from = Math.max(low, Math.ceil(this.#source.firstPosition / INDEX_UNIT_BYTES))
@@ -79,7 +88,10 @@ export class IndexTable {
     return found
   }
 
-  /** The last entry from `index` on that ends at or below `limit`; -1 when entry `index` does not. Reads block by block. */
+  /**
+   * The last entry from `index` on that ends at or below `limit`; -1 when entry `index` does not.
+   * Reads block by block.
+   */
   lastWithin(index: number, limit: number): number {
     let last = -1
     for (let next = index; ; next += BLOCK_UNITS) {
@@ -147,7 +159,10 @@ export class IndexWriter {
     this.#count++
   }
 
-  /** Hands what is gathered to the files. After a throw it is forgotten, and the run is to be added anew. */
+  /**
+   * Hands what is gathered to the files. After a throw it is forgotten, and the run is to be added
+   * anew.
+   */
   flush(): void {
     const count = this.#count
     if (count === 0) return

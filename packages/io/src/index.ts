@@ -1,4 +1,7 @@
-/** Segments, group commit, term and vote, recovery: everything that touches the disk of a node's log. */
+/**
+ * Segments, group commit, term and vote, recovery: everything that touches the disk of a node's
+ * log.
+ */
 export {
   DEFAULT_INDEX_SEGMENT_BYTES,
   DEFAULT_SEGMENT_BYTES,
@@ -13,7 +16,7 @@ export { IoAgent, type IoAgentOptions } from './io-agent.ts'
 export { IoClient, type IoEventHandlers, type Truncated } from './io-client.ts'
 export { type IoWorkerData, type IoWorkerMessage, startIoWorker } from './io-launch.ts'
 export { allocateIoPort, type IoPort } from './io-port.ts'
-export { LogFileReader } from './log-file-reader.ts'
+export { LogFileReader, type LogRange } from './log-file-reader.ts'
 export { LogStore } from './log-store.ts'
 export type { Damage, LogTail, Recovered, TermSpan } from './recovered.ts'
 export { openStore } from './recovery.ts'

@@ -90,7 +90,7 @@ test('a failed save of term and vote is never answered', () => {
   assert.deepEqual(kinds(seam.settle()), ['failed'])
 })
 
-test('a full disk stalls and is no failure: what was accepted is written when space returns', () => {
+test('a full disk is no failure: what was accepted is written when space returns', () => {
   const disk = new FakeDisk(seededRandom(3))
   const seam = new StoreFake(CONFIG, disk)
   seam.append(3)

@@ -1,7 +1,8 @@
 /**
- * The IO thread's duty: commands in, groups to disk, answers out. Owns group commit (whatever gathered during the last sync
- * is the next group: no timer, no cap), the order of commands, and the fail-stop latch: after the first failed write or sync
- * nothing is written again. Lack of space is no failure: the group stays in the arena and is tried again.
+ * The IO thread's duty: commands in, groups to disk, answers out. Owns group commit (whatever
+ * gathered during the last sync is the next group: no timer, no cap), the order of commands, and
+ * the fail-stop latch: after the first failed write or sync nothing is written again. Lack of space
+ * is no failure: the group stays in the arena and is tried again.
  */
 import { assert, type Clock, systemClock } from '@ringledger/base'
 import { Doorbell, type LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
@@ -18,10 +19,15 @@ import type { LogStore } from './log-store.ts'
 
 /** A full disk is looked at again after this. */
 const SPACE_RETRY_MS = 250
-/** Free space is looked at after this much of the log and after this time; others use the disk too. */
+/**
+ * Free space is looked at after this much of the log and after this time; others use the disk too.
+ */
 const SPACE_CHECK_BYTES: number = 16 * 1024 ** 2
 const SPACE_CHECK_MS = 2_000
-/** Index units are synced in bites, this many for each move of the resume mark, so that no sync of them is long. */
+/**
+ * Index units are synced in bites, this many for each move of the resume mark, so that no sync of
+ * them is long.
+ */
 const INDEX_SYNCS_PER_MARK = 16
 /** The same while groups follow one another without a pause. */
 const INDEX_SYNCS_PER_MARK_BUSY = 4
@@ -48,7 +54,10 @@ export class IoAgent {
   #writeTo: number
   /** The last attempt at the waiting group met a full disk. */
   #groupBlocked = false
-  /** A command waits for space, on the disk or in the event ring: looking again at once would be in vain. */
+  /**
+   * A command waits for space, on the disk or in the event ring: looking again at once would be in
+   * vain.
+   */
   #held = false
   #failure: { file: string; error: string } | undefined
   #failureTold = false
@@ -83,7 +92,10 @@ export class IoAgent {
     return this.#failure !== undefined
   }
 
-  /** Does what is to be done now, at most one group and one piece of upkeep. False when there was nothing. */
+  /**
+   * Does what is to be done now, at most one group and one piece of upkeep. False when there was
+   * nothing.
+   */
   duty(): boolean {
     if (this.#closed) return false
     this.#held = false
@@ -138,8 +150,9 @@ export class IoAgent {
   }
 
   /**
-   * Commands come after the writes before them. While those wait for space, term and vote must not wait (there would be no
-   * leader to free any), and neither a cut that makes the waiting writes void nor a close.
+   * Commands come after the writes before them. While those wait for space, term and vote must not
+   * wait (there would be no leader to free any), and neither a cut that makes the waiting writes
+   * void nor a close.
    */
   #mayOvertake(type: number, offset: number): boolean {
     if (!this.#groupBlocked) return false
@@ -174,7 +187,10 @@ export class IoAgent {
     }
   }
 
-  /** One group: everything in the arena that is not durable. False when there is no space for it now. */
+  /**
+   * One group: everything in the arena that is not durable. False when there is no space for it
+   * now.
+   */
   #writeGroup(): boolean {
     try {
       this.#store.append(this.#arena, this.#writeTo)
@@ -241,7 +257,8 @@ export class IoAgent {
     }
     if (this.#spaceCheckDue(nowMs)) this.#checkSpace(nowMs)
     try {
-      // Only while no group waits: under full load the disk is better used for the groups themselves.
+      // Only while no group waits: under full load the disk is better used for the groups
+      // themselves.
       if (!busy && !this.#diskFull && store.zeroAhead.due(store.end.position)) {
         store.zeroAhead.step()
         return true
@@ -285,7 +302,8 @@ export class IoAgent {
     this.#spaceCheckAt = this.#store.end.position + SPACE_CHECK_BYTES
     this.#spaceCheckMs = nowMs + (this.#diskFull ? SPACE_RETRY_MS : SPACE_CHECK_MS)
     if (free < needed) this.#diskFull = true
-    // Above the limit by a margin, so that the state does not flutter; a waiting group says itself when it fits.
+    // Above the limit by a margin, so that the state does not flutter; a waiting group says itself
+    // when it fits.
     else if (!this.#groupBlocked && free >= needed + SPACE_CHECK_BYTES) this.#diskFull = false
   }
 

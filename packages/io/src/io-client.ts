@@ -1,6 +1,7 @@
 /**
- * The core thread's end of the seam. Owns the order of commands (writes between two other commands become one) and the
- * rule that a durable position from before a cut is not believed after it. Nothing leaves before `flush`.
+ * The core thread's end of the seam. Owns the order of commands (writes between two other commands
+ * become one) and the rule that a durable position from before a cut is not believed after it.
+ * Nothing leaves before `flush`.
  */
 import { assert } from '@ringledger/base'
 import { Doorbell, type LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
@@ -21,7 +22,10 @@ export interface IoEventHandlers {
   onDurable(position: number): void
   onTruncated(truncated: Truncated): void
   onHardStateSaved(id: number): void
-  /** The first failed write or sync: nothing will ever be written again. The node must leave its group. */
+  /**
+   * The first failed write or sync: nothing will ever be written again. The node must leave its
+   * group.
+   */
   onFailed(file: string, error: string): void
   /** Take no new writes; those accepted will still be written. */
   onDiskFull(): void
@@ -37,7 +41,9 @@ interface Waiting {
   readonly fill: (offset: number) => void
 }
 
-/** Commands other than writes that may wait for room in the ring; more than Raft ever has under way. */
+/**
+ * Commands other than writes that may wait for room in the ring; more than Raft ever has under way.
+ */
 const MAX_WAITING = 1024
 
 export class IoClient {
@@ -59,15 +65,18 @@ export class IoClient {
     this.#durableSeen = arena.durable
   }
 
-  /** The arena is complete up to `toPosition`, the end of an entry: write and sync it. Answered by `onDurable`. */
+  /**
+   * The arena is complete up to `toPosition`, the end of an entry: write and sync it. Answered by
+   * `onDurable`.
+   */
   write(toPosition: number): void {
     assert(toPosition > this.#writeTo, 'writes go on where the last one ended')
     this.#writeTo = toPosition
   }
 
   /**
-   * Cuts the log files at `position`, the end of an entry. The arena's bytes behind `position` must stay as they are until
-   * `onTruncated`: earlier writes may still be under way.
+   * Cuts the log files at `position`, the end of an entry. The arena's bytes behind `position` must
+   * stay as they are until `onTruncated`: earlier writes may still be under way.
    */
   truncate(position: number, id: number): void {
     this.#cutsUnderWay++
@@ -106,7 +115,10 @@ export class IoClient {
     })
   }
 
-  /** Writes what was asked before, closes the store in order and ends the IO thread. Answered by `onClosed`. */
+  /**
+   * Writes what was asked before, closes the store in order and ends the IO thread. Answered by
+   * `onClosed`.
+   */
   close(): void {
     this.#queue(IoCommand.CLOSE, 0, () => {})
   }
@@ -118,7 +130,10 @@ export class IoClient {
     if (this.#commands.publish()) this.#doorbell.ring()
   }
 
-  /** Calls the handlers for what happened since the last poll; call it when the core's bell rang. True if anything did. */
+  /**
+   * Calls the handlers for what happened since the last poll; call it when the core's bell rang.
+   * True if anything did.
+   */
   poll(handlers: IoEventHandlers): boolean {
     this.#handlers = handlers
     const events = this.#events.drain(this.#onEvent)

@@ -1,6 +1,6 @@
 /**
- * Starts the IO thread from the main thread. Owns the order of a start: the store is open and its end known before any
- * other thread looks at the arena.
+ * Starts the IO thread from the main thread. Owns the order of a start: the store is open and its
+ * end known before any other thread looks at the arena.
  */
 import { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
@@ -25,8 +25,9 @@ export interface IoWorkerMessage {
 }
 
 /**
- * Resolves when the store is open. The core thread then calls `arena.reset(recovered.tail.endPosition)` before its first claim.
- * Rejects with what `openStore` threw. The worker ends after CLOSE; any other end of it must end the process.
+ * Resolves when the store is open. The core thread then calls
+ * `arena.reset(recovered.tail.endPosition)` before its first claim. Rejects with what `openStore`
+ * threw. The worker ends after CLOSE; any other end of it must end the process.
  */
 export function startIoWorker(
   data: IoWorkerData,

@@ -1,14 +1,21 @@
 /**
- * The seam between the core thread and the IO thread: one ring each way, and the IO thread's bell. Owns the layout of the
- * frames. Fields are float64 or int32 in the ring's data view, texts UTF-8 at the end.
+ * The seam between the core thread and the IO thread: one ring each way, and the IO thread's bell.
+ * Owns the layout of the frames. Fields are float64 or int32 in the ring's data view, texts UTF-8
+ * at the end.
  *
- *   core to io                                             io to core
- *   WRITE       toPosition f64                             TRUNCATED        end f64, index f64, term f64, id i32, crc u32
- *   TRUNCATE    position f64, id i32                       HARD_STATE_SAVED id i32
- *   HARD_STATE  term f64, id i32, vote bytes i32 (-1 none) FAILED           file bytes i32, error bytes i32, texts
- *   CHECKPOINT  position f64, index f64                    DISK_FULL, DISK_OK, CLOSED
- *   REMOVE_BELOW position f64                              REMOVED          firstPosition f64, firstIndex f64
- *   CLOSE
+ *   core to io
+ *     WRITE            toPosition f64
+ *     TRUNCATE         position f64, id i32
+ *     HARD_STATE       term f64, id i32, vote bytes i32 (-1: none), vote
+ *     CHECKPOINT       position f64, index f64
+ *     REMOVE_BELOW     position f64
+ *     CLOSE
+ *   io to core
+ *     TRUNCATED        end f64, last index f64, last term f64, id i32, last chainCrc u32
+ *     HARD_STATE_SAVED id i32
+ *     FAILED           file bytes i32, error bytes i32, file, error
+ *     DISK_FULL, DISK_OK, CLOSED
+ *     REMOVED          first position f64, first index f64
  */
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 

@@ -1,6 +1,7 @@
 /**
- * Entry of the IO thread: opens the store, says what was found, then alternates duty and sleep until CLOSE. It has no event
- * loop to speak of: nothing asynchronous may be started here. An error that escapes ends the thread and, with it, the process.
+ * Entry of the IO thread: opens the store, says what was found, then alternates duty and sleep
+ * until CLOSE. It has no event loop to speak of: nothing asynchronous may be started here. An error
+ * that escapes ends the thread and, with it, the process.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '@ringledger/base'

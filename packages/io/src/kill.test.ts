@@ -11,7 +11,10 @@ import { openStore } from './recovery.ts'
 
 const PRINTER = fileURLToPath(new URL('./durable-printer-fake.ts', import.meta.url))
 
-/** Runs the printer until it has printed `lines` more positions, kills it, and returns the last one that arrived. */
+/**
+ * Runs the printer until it has printed `lines` more positions, kills it, and returns the last one
+ * that arrived.
+ */
 async function runAndKill(rootDirectory: string, lines: number): Promise<number> {
   const child = spawn(process.execPath, [PRINTER, rootDirectory, 'n0'], {
     stdio: ['ignore', 'pipe', 'inherit'],

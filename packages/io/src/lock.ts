@@ -1,7 +1,8 @@
 /**
- * One process per store. Node has no fcntl locks, so this is a file that appears by `link` (atomic, never half written) and
- * names its holder: process id, its start time, machine boot and process-id namespace. Owns the invariant that a lock is
- * taken over only from a holder that is provably gone; a holder in another container cannot be looked up, so its silence counts.
+ * One process per store. Node has no fcntl locks, so this is a file that appears by `link` (atomic,
+ * never half written) and names its holder: process id, its start time, machine boot and process-id
+ * namespace. Owns the invariant that a lock is taken over only from a holder that is provably gone;
+ * a holder in another container cannot be looked up, so its silence counts.
  */
 import {
   linkSync,
@@ -23,13 +24,19 @@ const SILENCE_MS = 20_000
 
 interface Holder {
   readonly processId: number
-  /** Field 22 of /proc/<pid>/stat, clock ticks since boot: tells a reused process id apart. Empty where there is no /proc. */
+  /**
+   * Field 22 of /proc/<pid>/stat, clock ticks since boot: tells a reused process id apart. Empty
+   * where there is no /proc.
+   */
   readonly startTime: string
   readonly bootId: string
   readonly namespace: string
 }
 
-/** Takes the lock at `path`, whose directory exists. @throws LedgerError BAD_REQUEST naming a living holder */
+/**
+ * Takes the lock at `path`, whose directory exists. @throws LedgerError BAD_REQUEST naming a living
+ * holder
+ */
 export function lockStore(path: string): StoreLock {
   const holder = describe(process.pid)
   const text = `${JSON.stringify(holder)}\n`
@@ -97,7 +104,7 @@ function refusalFor(path: string, text: string, self: Holder): string | undefine
     const silentMs = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
     if (silentMs >= SILENCE_MS) return undefined
     const waitSeconds = Math.ceil((SILENCE_MS - silentMs) / 1000)
-    return `a process of another container (it counts as gone after ${waitSeconds} s more of silence)`
+    return `a process of another container (gone after ${waitSeconds} s more of silence)`
   }
   const startTime = startTimeOf(holder.processId)
   if (startTime === undefined || startTime !== holder.startTime) return undefined
@@ -107,7 +114,8 @@ function refusalFor(path: string, text: string, self: Holder): string | undefine
 function held(path: string, by: string): LedgerError {
   return new LedgerError(
     'BAD_REQUEST',
-    `the store is in use: ${path} is held by ${by}. Two processes must never open one store; stop the other one first.`,
+    `the store is in use: ${path} is held by ${by}. ` +
+      'Two processes must never open one store; stop the other one first.',
   )
 }
 
@@ -132,7 +140,8 @@ function namespaceOfSelf(): string {
 function startTimeOf(processId: number): string | undefined {
   const stat = readIfThere(`/proc/${processId}/stat`)
   if (stat !== undefined) {
-    // The name in parentheses may hold spaces; the state is the first field behind it, the start time the 20th.
+    // The name in parentheses may hold spaces; the state is the first field behind it, the start
+    // time the 20th.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const dead = fields[0] === 'Z' || fields[0] === 'X'
     return dead ? undefined : fields[19]

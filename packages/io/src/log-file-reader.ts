@@ -1,7 +1,8 @@
 /**
- * Reads the log from its files, on any thread, beside the IO thread that writes them. Owns only descriptors, a bounded
- * number. It does not know where the log ends: ask only below a position that the arena's `durable` has passed. After a
- * cut call `forget`, or an unlinked file would still be read.
+ * Reads the log from its files, on any thread, beside the IO thread that writes them. Owns only
+ * descriptors, a bounded number. It does not know where the log ends: ask only below a position
+ * that the arena's `durable` has passed. After a cut call `forget`, or an unlinked file would still
+ * be read.
  */
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
@@ -133,6 +134,13 @@ class SegmentView implements UnitSource {
   }
 }
 
+/** A run of whole entries, by its end. */
+export interface LogRange {
+  readonly endPosition: number
+  /** Of the entry that ends there. */
+  readonly lastIndex: number
+}
+
 export class LogFileReader {
   readonly #data: SegmentView
   readonly #index: SegmentView
@@ -140,7 +148,9 @@ export class LogFileReader {
   readonly #header: Buffer = Buffer.alloc(ENTRY_HEADER_BYTES)
   /** -1: not looked up since the last `forget`. */
   #firstIndex = -1
-  /** Where the last range ended, and its last index: catching up asks for the next one from there. */
+  /**
+   * Where the last range ended, and its last index: catching up asks for the next one from there.
+   */
   #lastEnd = -1
   #lastIndex = -1
 
@@ -152,15 +162,17 @@ export class LogFileReader {
   }
 
   /**
-   * Copies up to `maxBytes` of the log from `position` on into `target`, across segments. Returns how many: fewer where the
-   * files end, 0 where there is none (any more, or yet). @throws DiskError
+   * Copies up to `maxBytes` of the log from `position` on into `target`, across segments. Returns
+   * how many: fewer where the files end, 0 where there is none (any more, or yet). @throws
+   * DiskError
    */
   read(position: number, target: Uint8Array, targetOffset: number, maxBytes: number): number {
     return this.#data.readAt(position, target, targetOffset, maxBytes)
   }
 
   /**
-   * Fills the start of `target` with [from, to), off the event loop; `target` is not to be touched meanwhile.
+   * Fills the start of `target` with [from, to), off the event loop; `target` is not to be touched
+   * meanwhile.
    * @throws DiskError, or LedgerError BAD_REQUEST when the files do not hold all of it
    */
   async readAsync(from: number, to: number, target: Uint8Array): Promise<void> {
@@ -174,7 +186,10 @@ export class LogFileReader {
     return this.#table.read(index) ? this.#table.unit.position : -1
   }
 
-  /** Index of the entry that covers `position`; a filler belongs to the entry behind it. -1 when the files do not hold it. */
+  /**
+   * Index of the entry that covers `position`; a filler belongs to the entry behind it. -1 when the
+   * files do not hold it.
+   */
   indexOfPosition(position: number): number {
     const firstIndex = this.#lookUpFirstIndex()
     if (firstIndex < 0 || position < this.#data.firstPosition) return -1
@@ -185,19 +200,30 @@ export class LogFileReader {
   }
 
   /**
-   * The largest end of an entry in (from, from + maxBytes], or the end of the first entry behind `from` when that is longer.
-   * `from` is the end of an entry or the log's first position. @throws LedgerError BAD_REQUEST when the files do not hold it
+   * The largest end of an entry in (from, min(limit, from + maxBytes)], or the end of the first
+   * entry behind `from` when that is longer, and the index of that entry. `from` is the end of an
+   * entry or the log's first position. @throws LedgerError BAD_REQUEST when the files do not hold
+   * it
    */
-  rangeEnd(from: number, maxBytes: number): number {
+  range(from: number, limit: number, maxBytes: number): LogRange {
     const first = from === this.#lastEnd ? this.#lastIndex + 1 : this.indexOfPosition(from)
-    const last = first < 0 ? -1 : Math.max(first, this.#table.lastWithin(first, from + maxBytes))
+    const end = Math.min(limit, from + maxBytes)
+    const last = first < 0 ? -1 : Math.max(first, this.#table.lastWithin(first, end))
     if (!this.#table.read(last)) throw gone(from)
     this.#lastIndex = last
     this.#lastEnd = this.#table.unit.position + this.#table.unit.sizeBytes
-    return this.#lastEnd
+    return { endPosition: this.#lastEnd, lastIndex: last }
   }
 
-  /** The log was cut at `position`, or segments were deleted: nothing known about what lies behind is kept. */
+  /** The end of {@link range} without a limit. */
+  rangeEnd(from: number, maxBytes: number): number {
+    return this.range(from, Number.POSITIVE_INFINITY, maxBytes).endPosition
+  }
+
+  /**
+   * The log was cut at `position`, or segments were deleted: nothing known about what lies behind
+   * is kept.
+   */
   forget(position: number): void {
     this.#data.forget(position)
     this.#index.forget(0)

@@ -1,7 +1,8 @@
 /**
- * An open store: data and index segments, term and vote, resume mark. Owns the order of writes that recovery relies on:
- * data, then its sync, then index units (so a unit proves that its entry was durable), then, now and then, a sync of the
- * index and a mark. Used by one thread; every method may throw `DiskError`, after which only `DISK_FULL` may be retried.
+ * An open store: data and index segments, term and vote, resume mark. Owns the order of writes that
+ * recovery relies on: data, then its sync, then index units (so a unit proves that its entry was
+ * durable), then, now and then, a sync of the index and a mark. Used by one thread; every method
+ * may throw `DiskError`, after which only `DISK_FULL` may be retried.
  */
 import { assert } from '@ringledger/base'
 import {
@@ -93,7 +94,10 @@ export class LogStore {
     return this.#end
   }
 
-  /** Writes the arena's [end, to) to the data files and syncs it, then its index units. May be repeated after DISK_FULL. */
+  /**
+   * Writes the arena's [end, to) to the data files and syncs it, then its index units. May be
+   * repeated after DISK_FULL.
+   */
   append(arena: LogArena, to: number): void {
     const from = this.#end.position
     assert(to > from, 'a group is not empty')
@@ -109,7 +113,10 @@ export class LogStore {
     this.#end = this.#walked
   }
 
-  /** The log ends at `position`, a boundary of entries, from now on; durable on return, stale bytes are gone for good. */
+  /**
+   * The log ends at `position`, a boundary of entries, from now on; durable on return, stale bytes
+   * are gone for good.
+   */
   truncate(position: number): LogEnd {
     assert(position <= this.#end.position, 'truncation does not lengthen the log')
     const end = this.#endAt(position)
@@ -185,8 +192,9 @@ export class LogStore {
   }
 
   /**
-   * Deletes whole data segments that end at or below `position`, and the index segments of their entries; never the last
-   * segment. `position` must not be above the committed position. Returns the log's new first position and index.
+   * Deletes whole data segments that end at or below `position`, and the index segments of their
+   * entries; never the last segment. `position` must not be above the committed position. Returns
+   * the log's new first position and index.
    */
   removeBelow(position: number): { firstPosition: number; firstIndex: number } {
     assert(position <= this.#committedPosition, 'only committed entries are deleted')

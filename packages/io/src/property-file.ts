@@ -1,7 +1,7 @@
 /**
- * Apache DLedger's small text files, `key=value` lines in a fixed order. Ours is never the truth: they let Apache open the
- * store, and give us the values of a store that Apache wrote. Replaced by a synced temporary file and a rename, so that
- * a reader finds the old text or the new one.
+ * Apache DLedger's small text files, `key=value` lines in a fixed order. Ours is never the truth:
+ * they let Apache open the store, and give us the values of a store that Apache wrote. Replaced by
+ * a synced temporary file and a rename, so that a reader finds the old text or the new one.
  */
 import { dirname } from 'node:path'
 import { type Disk, OpenMode } from './disk.ts'

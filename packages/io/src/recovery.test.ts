@@ -74,7 +74,7 @@ test('an orderly end is known, and the next start scans nothing', () => {
   assert.equal(recovered.tail.lastIndex, 49)
 })
 
-test('a rotten entry in the middle of acknowledged data stops the node, and nothing is changed', () => {
+test('a rotten entry amid acknowledged data stops the node, and nothing is changed', () => {
   const { disk, reader } = killedStore(60)
   const position = reader.entryPositionOfIndex(30)
   rot(disk, position + 100)

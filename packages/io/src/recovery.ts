@@ -1,8 +1,9 @@
 /**
- * Opens a store. Owns the rule what may be dropped at a start: a tail that no sync has answered for. An entry that was
- * durable and is unreadable now stops the node (CORRUPT); three things prove that it was durable: the resume mark, an index unit
- * of it (units are written after the sync), an index unit behind it. What is kept is synced before it is reported, because a
- * killed process may leave it in the page cache only; what is dropped is zeroed durably, so that it never comes back.
+ * Opens a store. Owns the rule what may be dropped at a start: a tail that no sync has answered
+ * for. An entry that was durable and is unreadable now stops the node (CORRUPT); three things prove
+ * that it was durable: the resume mark, an index unit of it (units are written after the sync), an
+ * index unit behind it. What is kept is synced before it is reported, because a killed process may
+ * leave it in the page cache only; what is dropped is zeroed durably, so that it never comes back.
  */
 import { LedgerError } from '@ringledger/base'
 import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
@@ -24,8 +25,8 @@ const PROOF_UNITS = 262_144
 
 /**
  * Opens the store of `config` for this process alone, making it if there is none.
- * @throws LedgerError BAD_REQUEST when another process has it, BAD_CONFIG, CORRUPT when acknowledged data is unreadable,
- * DISK_FAILED, DISK_FULL
+ * @throws LedgerError BAD_REQUEST when another process has it, BAD_CONFIG, CORRUPT when
+ * acknowledged data is unreadable, DISK_FAILED, DISK_FULL
  */
 export function openStore(
   config: StoreConfig,
@@ -103,7 +104,8 @@ class Recovery {
     if (!untouched) this.#settleTail(found, state)
     const spans = this.#spans(found)
     const committed = this.#committed(mark, found)
-    // From here on nothing may claim an orderly end. Either the mark was there or settling the tail made it.
+    // From here on nothing may claim an orderly end. Either the mark was there or settling the tail
+    // made it.
     this.#markFile.replace(this.#markOf(MarkState.RUNNING, end, committed))
     const store = new LogStore({
       disk: this.#disk,
@@ -154,8 +156,8 @@ class Recovery {
     if (mark === undefined || mark.segmentBytes === configured) return
     throw new LedgerError(
       'BAD_CONFIG',
-      `mappedFileSizeCommitLog is ${configured}, but the store in ${this.#layout.directory} was made with ` +
-        `${mark.segmentBytes}; it must stay as it is, and be equal on all nodes of the group`,
+      `mappedFileSizeCommitLog is ${configured}, but the store in ${this.#layout.directory} was ` +
+        `made with ${mark.segmentBytes}; it must stay as it is, and be equal on all nodes`,
     )
   }
 
@@ -189,7 +191,10 @@ class Recovery {
     return found
   }
 
-  /** Scans behind the mark; undefined when the mark does not fit the files and everything must be looked at. */
+  /**
+   * Scans behind the mark; undefined when the mark does not fit the files and everything must be
+   * looked at.
+   */
   #resume(marked: LogEnd): FoundLog | undefined {
     const first = this.#scan.firstEntry(this.#data.firstPosition)
     const firstIndex = first?.index ?? marked.index + 1
@@ -218,7 +223,8 @@ class Recovery {
     const start = this.#data.firstPosition
     const first = this.#scan.firstEntry(start)
     const firstPosition = first?.position ?? start
-    // A broken first entry of a log that lost its beginning to retention: its index unit still knows its index.
+    // A broken first entry of a log that lost its beginning to retention: its index unit still
+    // knows its index.
     const firstIndex = first?.index ?? Math.max(0, this.#table.indexAt(start, 0))
     if (!this.#indexReaches(firstIndex)) this.#index.removeAll()
     const result = this.#scanAndIndex({
@@ -230,7 +236,9 @@ class Recovery {
     return { firstPosition, firstIndex, scannedFrom: firstPosition, result }
   }
 
-  /** Whether the index files, if there are any, begin at or below `firstIndex` and end behind it. */
+  /**
+   * Whether the index files, if there are any, begin at or below `firstIndex` and end behind it.
+   */
   #indexReaches(firstIndex: number): boolean {
     const position = firstIndex * INDEX_UNIT_BYTES
     if (this.#index.fileCount === 0) return true
@@ -238,8 +246,9 @@ class Recovery {
   }
 
   /**
-   * Scans, and writes the index units of what it meets, whatever stood there. First comes a sync: a killed process may have
-   * left entries in the page cache only, and an index unit must never outlive its entry.
+   * Scans, and writes the index units of what it meets, whatever stood there. First comes a sync: a
+   * killed process may have left entries in the page cache only, and an index unit must never
+   * outlive its entry.
    */
   #scanAndIndex(start: ScanStart): ScanResult {
     this.#data.syncFrom(start.position)
@@ -260,7 +269,7 @@ class Recovery {
     if (stop !== 'unused') {
       this.#damage.push({ position: stopPosition, index: next, reason: stop })
       this.#report.push(
-        `cut the log at ${end.position}: entry ${next} was never acknowledged and is not whole (${stop})`,
+        `cut the log at ${end.position}: entry ${next}, never acknowledged, is not whole (${stop})`,
       )
     }
     if (entries > 0) {
@@ -268,7 +277,8 @@ class Recovery {
         `checked ${entries} entries from position ${found.scannedFrom} to ${end.position}`,
       )
     }
-    // Without a mark a second crash would meet a half-cut file and could not tell it from a foreign one.
+    // Without a mark a second crash would meet a half-cut file and could not tell it from a foreign
+    // one.
     if (state !== SlotFileState.VALID) {
       this.#index.sync()
       this.#markFile.create(this.#markOf(MarkState.TRUNCATING, end, NOTHING_COMMITTED))
@@ -278,7 +288,10 @@ class Recovery {
     this.#data.cut(end.position)
   }
 
-  /** The runs of equal terms, by binary search over the index units; rebuilds the index if a unit does not answer. */
+  /**
+   * The runs of equal terms, by binary search over the index units; rebuilds the index if a unit
+   * does not answer.
+   */
   #spans(found: FoundLog): TermSpan[] {
     const { firstIndex, firstPosition, result } = found
     const spans = this.#trySpans(firstIndex, firstPosition, result.end)
@@ -315,7 +328,10 @@ class Recovery {
     return spans.reverse()
   }
 
-  /** What was committed for certain: our mark's word, else Apache's checkpoint; cut down to what is there. */
+  /**
+   * What was committed for certain: our mark's word, else Apache's checkpoint; cut down to what is
+   * there.
+   */
   #committed(mark: ResumeMark | undefined, found: FoundLog): Committed {
     const { end } = found.result
     if (mark !== undefined && mark.committedPosition >= found.firstPosition) {
@@ -344,10 +360,11 @@ class Recovery {
   #corrupt(position: number, index: number, reason: string): LedgerError {
     return new LedgerError(
       'CORRUPT',
-      `${this.#data.pathOf(position)}: entry ${index} at position ${position} was acknowledged as durable and is ` +
-        `not readable (${reason}). Dropping it could lose committed data, so this node does not start. ` +
-        `Nothing was changed. If a majority of the group is healthy, move ${this.#layout.directory} away and start ` +
-        'this node empty: it gets the log from the others.',
+      `${this.#data.pathOf(position)}: entry ${index} at position ${position} was acknowledged ` +
+        `as durable and is not readable (${reason}). Dropping it could lose committed data, so ` +
+        'this node does not start; nothing was dropped. If a majority of the group is healthy, ' +
+        `move ${this.#layout.directory} away and start this node empty: it gets the log from ` +
+        'the others.',
     )
   }
 }

@@ -1,6 +1,7 @@
 /**
- * `ringledger-durable`: from where recovery may resume. Owns the invariant that whatever a mark on disk says was durable
- * before the mark was written: log and index units below `position`, and nothing behind it once `TRUNCATING` is noted.
+ * `ringledger-durable`: from where recovery may resume. Owns the invariant that whatever a mark on
+ * disk says was durable before the mark was written: log and index units below `position`, and
+ * nothing behind it once `TRUNCATING` is noted.
  */
 import { assert } from '@ringledger/base'
 import { getInt64, setInt64 } from '@ringledger/protocol'

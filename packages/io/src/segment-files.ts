@@ -1,7 +1,8 @@
 /**
- * A byte stream cut into files of one length, named by the position of their first byte. Owns the invariants: the files are
- * adjacent, each has its full length from its creation on (sparse, as Apache expects), and bytes behind a `cut` read as
- * zeros for ever. Knows nothing of what the bytes mean.
+ * A byte stream cut into files of one length, named by the position of their first byte. Owns the
+ * invariants: the files are adjacent, each has its full length from its creation on (sparse, as
+ * Apache expects), and bytes behind a `cut` read as zeros for ever. Knows nothing of what the bytes
+ * mean.
  */
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
@@ -47,8 +48,9 @@ export class SegmentFiles {
   }
 
   /**
-   * Takes up what is in the directory; returns lines for the report. A last file that is too short, from a crash while it was
-   * made or cut, gets its length back: any, where the store is known to have this segment length, else only an empty one.
+   * Takes up what is in the directory; returns lines for the report. A last file that is too short,
+   * from a crash while it was made or cut, gets its length back: any, where the store is known to
+   * have this segment length, else only an empty one.
    * @throws LedgerError CORRUPT for foreign files, gaps and wrong lengths: nothing was changed
    */
   load(lengthIsKnown: boolean): string[] {
@@ -141,8 +143,8 @@ export class SegmentFiles {
   }
 
   /**
-   * Everything from `position` on reads as zeros; later files are gone. Durable on return. The space is given back too, so
-   * this costs the same for one byte and for a gigabyte.
+   * Everything from `position` on reads as zeros; later files are gone. Durable on return. The
+   * space is given back too, so this costs the same for one byte and for a gigabyte.
    */
   cut(position: number): void {
     const keep = position - (position % this.segmentBytes)
@@ -150,7 +152,8 @@ export class SegmentFiles {
     for (const base of later.reverse()) this.#removeFile(base)
     this.#bases = this.#bases.filter((base) => base <= keep)
     this.#unsynced = this.#unsynced.filter((base) => base <= keep)
-    // Before the length of the last file changes for a moment: only a last file may be found too short.
+    // Before the length of the last file changes for a moment: only a last file may be found too
+    // short.
     if (later.length > 0) this.#disk.syncDirectory(this.#directory)
     if (this.#bases.at(-1) !== keep) return
     const file = this.#file(keep)

@@ -1,7 +1,8 @@
 /**
- * A small record that is overwritten in place and survives torn writes: two slots, 4 KiB apart, each with its checksum and
- * a sequence number; the valid slot with the higher sequence counts. Owns the invariant that a write never touches the only
- * valid slot: the other slot is synced before this one is overwritten.
+ * A small record that is overwritten in place and survives torn writes: two slots, 4 KiB apart,
+ * each with its checksum and a sequence number; the valid slot with the higher sequence counts.
+ * Owns the invariant that a write never touches the only valid slot: the other slot is synced
+ * before this one is overwritten.
  */
 import { assert, LedgerError } from '@ringledger/base'
 import { crc32 } from '@ringledger/protocol'
@@ -44,7 +45,10 @@ export class SlotFile {
     this.#view = new DataView(this.#slot.buffer, this.#slot.byteOffset, SLOT_BYTES)
   }
 
-  /** Opens the file if it is there; `payload` (empty unless VALID) is a copy. Call once, before any write. */
+  /**
+   * Opens the file if it is there; `payload` (empty unless VALID) is a copy. Call once, before any
+   * write.
+   */
   read(): { state: SlotFileState; payload: Buffer } {
     const none = Buffer.alloc(0)
     if (!this.#disk.exists(this.#path)) return { state: SlotFileState.ABSENT, payload: none }
@@ -61,7 +65,10 @@ export class SlotFile {
     return { state: SlotFileState.VALID, payload }
   }
 
-  /** Replaces whatever is there by a file whose two slots hold `payload`; durable on return, name included. */
+  /**
+   * Replaces whatever is there by a file whose two slots hold `payload`; durable on return, name
+   * included.
+   */
   create(payload: Buffer, directory: string): void {
     this.close()
     const temporary = `${this.#path}.tmp`
@@ -75,7 +82,10 @@ export class SlotFile {
     this.#unsynced = false
   }
 
-  /** Overwrites the older slot; durable at the next `writeLazily`, `writeBoth` or by the kernel's own pace. */
+  /**
+   * Overwrites the older slot; durable at the next `writeLazily`, `writeBoth` or by the kernel's
+   * own pace.
+   */
   writeLazily(payload: Buffer): void {
     const file = this.#opened()
     if (this.#unsynced) file.sync()
@@ -144,7 +154,7 @@ export class SlotFile {
 export function refuseLost(path: string, what: string): LedgerError {
   return new LedgerError(
     'CORRUPT',
-    `neither copy of the ${what} in ${path} is readable: this node cannot know what it has promised. ` +
-      'Remove its directory and let it join again empty.',
+    `neither copy of the ${what} in ${path} is readable: this node cannot know what it has ` +
+      'promised. Move its directory away and let it join again empty.',
   )
 }

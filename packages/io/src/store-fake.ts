@@ -1,4 +1,7 @@
-/** Stands for a whole IO seam in tests: a store, its agent and a client on one thread, on whatever disk. */
+/**
+ * Stands for a whole IO seam in tests: a store, its agent and a client on one thread, on whatever
+ * disk.
+ */
 import assert from 'node:assert/strict'
 import { FakeClock } from '@ringledger/base'
 import { Doorbell, LogArena } from 'sharedarraybuffer-ringbuffer'

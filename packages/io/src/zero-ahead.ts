@@ -1,12 +1,13 @@
 /**
- * Keeps zero-filled space in front of the log's end, so that a group overwrites allocated blocks. Owns the invariant that
- * nothing but zeros is ever written, and only behind the log's end.
+ * Keeps zero-filled space in front of the log's end, so that a group overwrites allocated blocks.
+ * Owns the invariant that nothing but zeros is ever written, and only behind the log's end.
  */
 import type { SegmentFiles } from './segment-files.ts'
 
 /**
- * One step, done and synced while no group waits, so that a group waits for at most one. Chosen on the 2-core box by five
- * interleaved runs each, groups of 128 KiB with 0.5 ms between them, others at work on the same disk; best and median run:
+ * One step, done and synced while no group waits, so that a group waits for at most one. Chosen on
+ * the 2-core box by five interleaved runs each, groups of 128 KiB with 0.5 ms between them, others
+ * at work on the same disk; best and median run:
  *
  *   blocks in front of the log   MB/s        p50 of write + fdatasync   p99 of the whole cycle
  *   sparse file                  121 / 109   0.37 / 0.42 ms             3.8 / 6.5 ms
@@ -55,7 +56,10 @@ export class ZeroAhead {
     return this.#zeroedTo + this.#stepBytes <= endPosition + this.#windowBytes
   }
 
-  /** One step: at most {@link ZERO_STEP_BYTES}, synced. @throws DiskError; DISK_FULL may be tried again */
+  /**
+   * One step: at most {@link ZERO_STEP_BYTES}, synced. @throws DiskError; DISK_FULL may be tried
+   * again
+   */
   step(): void {
     const segmentBytes = this.#data.segmentBytes
     const from = this.#zeroedTo
