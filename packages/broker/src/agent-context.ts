@@ -28,7 +28,7 @@ import { SubscriptionGroups } from './subscription-groups.ts'
 import { Topics } from './topics.ts'
 
 /** Pulls that wait at once; more are answered as if there were no message. */
-const MAX_HELD_PULLS = 100_000
+const MAX_HELD_PULLS = 50_000
 /** Bodies that wait for a topic's creation. */
 const MAX_DEFERRED_BYTES = 64 * 1024 * 1024
 /** The largest body of an answer: what a frame may hold, less room for its header. */

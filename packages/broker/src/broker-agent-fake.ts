@@ -30,8 +30,8 @@ export class TestBroker {
   readonly settings: BrokerSettings
   readonly logLines: string[] = []
   readonly port: FakeCorePort
-  readonly store: BrokerStore
-  readonly agent: BrokerAgent
+  store: BrokerStore
+  agent: BrokerAgent
   readonly storeHost: Buffer
   topicReports = 0
   readonly #directory: string
@@ -43,14 +43,30 @@ export class TestBroker {
     this.storeHost = encodeHost(this.settings.brokerIP1, this.settings.listenPort)
     this.#directory = mkdtempSync(join(tmpdir(), 'broker-agent-'))
     this.port = new FakeCorePort(this.clock)
+    const opened = this.#open()
+    this.store = opened.store
+    this.agent = opened.agent
+  }
+
+  /** The process starts again on the same log and files; `clean` or as after a kill. Clients are gone. */
+  restart(clean: boolean): void {
+    if (clean) this.store.close()
+    const opened = this.#open()
+    this.store = opened.store
+    this.agent = opened.agent
+    this.run()
+  }
+
+  #open(): { store: BrokerStore; agent: BrokerAgent } {
+    const { arena } = this.port
     let agent: BrokerAgent | undefined
-    this.store = BrokerStore.open(
+    const store = BrokerStore.open(
       {
         rootDirectory: this.#directory,
-        arena: this.port.arena,
-        files: { read: () => 0 },
+        arena,
+        files: { read: (...args) => this.#readLog(...args) },
         logFirstPosition: 0,
-        logEndPosition: 0,
+        logEndPosition: arena.committed,
         indexSlots: 1024,
         indexEntries: 4096,
         consumeQueueFileBytes: 20_000,
@@ -67,7 +83,7 @@ export class TestBroker {
       clock: this.clock,
       random: seededRandom(7),
       port: this.port,
-      store: this.store,
+      store,
       processId: 4711,
       report: {
         topicsChanged: () => {
@@ -77,7 +93,15 @@ export class TestBroker {
         log: (_level, line) => this.logLines.push(line),
       },
     })
-    this.agent = agent
+    return { store, agent }
+  }
+
+  /** The fake arena is never full, so it is also what the segment files would hold. */
+  #readLog(position: number, target: Buffer, offset: number, maxBytes: number): number {
+    const { arena } = this.port
+    const end = Math.min(arena.appended, position + maxBytes)
+    if (position >= end) return 0
+    return arena.bytes.copy(target, offset, position, end)
   }
 
   close(): void {

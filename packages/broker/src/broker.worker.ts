@@ -2,6 +2,7 @@
  * Entry of the broker thread: opens the store, then runs the agent's duty cycle and sleeps in its doorbell between
  * duties. It has no event loop: orders of the main thread are read when the bell rings.
  */
+import { flushCompileCache } from 'node:module'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert, systemClock } from '@ringledger/base'
 import { LogFileReader } from '@ringledger/io'
@@ -60,6 +61,8 @@ agent = new BrokerAgent({
   },
 })
 
+// A process that is killed would not keep what it compiled; the next start wants it.
+flushCompileCache()
 while (!closeOrdered()) {
   if (agent.duty()) continue
   ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)

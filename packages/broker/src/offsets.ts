@@ -14,6 +14,7 @@ export const OFFSETS_FLUSH_MS = 200
 /** Distinct (topic, group, queue) triples that wait to be written; more are refused as busy. */
 const MAX_DIRTY = 500_000
 const MAX_RECORDS_UNDER_WAY = 4
+const MAX_PULLED = 200_000
 const ENTRIES_PER_RECORD = Math.min(1_000, MAX_OFFSETS_PER_RECORD)
 
 interface Pending {
@@ -35,6 +36,8 @@ export class ConsumerOffsets {
   readonly #changes: StateChanges
   readonly #overlay = new Map<string, Pending>()
   readonly #dirty = new Set<Pending>()
+  /** Where each group's last pull ended, for statistics only. */
+  readonly #pulledTo = new Map<string, number>()
   /** Reset offsets that the consumer has not been told of. */
   readonly #resets = new Map<string, number>()
   /** Queues whose reset is under way: nothing else may be written for them. */
@@ -87,6 +90,20 @@ export class ConsumerOffsets {
     this.#dirty.add(pending)
     this.#schedule(nowMs)
     return true
+  }
+
+  /** Remembers where a pull ended; beyond the bound new queues are not remembered. */
+  notePull(topic: string, group: string, queueId: number, nextOffset: number): void {
+    const key = keyOf(topic, group, queueId)
+    if (this.#pulledTo.size < MAX_PULLED || this.#pulledTo.has(key)) {
+      this.#pulledTo.set(key, nextOffset)
+    }
+  }
+
+  /** The larger of the committed offset and where the group's last pull ended; -1 for neither. */
+  pullOffset(topic: string, group: string, queueId: number): number {
+    const pulledTo = this.#pulledTo.get(keyOf(topic, group, queueId)) ?? -1
+    return Math.max(pulledTo, this.query(topic, group, queueId))
   }
 
   /** Calls back once everything updated so far is in the log and applied. */
@@ -164,6 +181,7 @@ export class ConsumerOffsets {
 
   /** Every applied record comes by here, on every node. */
   onRecord(record: StateRecord): void {
+    if (record.kind === 'deleteTopic' || record.kind === 'deleteGroup') this.#pulledTo.clear()
     if (record.kind === 'offsets') {
       if (this.#resets.size === 0) return
       // A consumer that commits again has been told by the leader of that time.

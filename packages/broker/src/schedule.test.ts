@@ -128,6 +128,7 @@ test('random failures and changes of leader: every delayed message arrives exact
       broker.port.failWith = () => undefined
       if (random() < 0.15) {
         broker.port.abort('LEADERSHIP_LOST')
+        if (random() < 0.4) broker.restart(random() < 0.5)
         broker.follow(++term)
         broker.lead(++term)
       }
@@ -137,5 +138,9 @@ test('random failures and changes of leader: every delayed message arrives exact
     }
     for (let step = 0; step < 150; step++) broker.advance(100)
     assert.deepEqual(delivered(broker).sort(), sent.sort(), `seed ${seed}`)
+    const progress = [1, 2, 3].map((level) => broker.store.state.delayOffset(level))
+    broker.restart(true)
+    const again = [1, 2, 3].map((level) => broker.store.state.delayOffset(level))
+    assert.deepEqual(again, progress, `seed ${seed}: the log alone gives the progress`)
   }
 })

@@ -120,6 +120,7 @@ function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext)
     bodyBytes += sizeBytes
   }
   answer.commit()
+  context.offsets.notePull(pull.topic, pull.group, pull.queueId, scan.nextBeginOffset)
   context.stats.pulled(pull.topic, pull.group, scan.count, bodyBytes)
 }
 

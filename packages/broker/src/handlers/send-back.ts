@@ -25,6 +25,7 @@ import {
 } from '../put-message.ts'
 import { type Answer, type BrokerRequest, RequestError, SUCCESS } from '../request.ts'
 import { defaultTopicConfig, type GroupConfig } from '../state/configs.ts'
+import { StatName } from '../stats.ts'
 import { failureAnswer } from './failures.ts'
 import { readStoredMessage } from './read-message.ts'
 import { deadLetterTopic, withTopic } from './send-retry.ts'
@@ -64,7 +65,8 @@ export const handleSendBack: Handler = (request, context) => {
     ticket,
     body: message.body,
     onError: (error) => failureAnswer(context, error),
-    proceed: (_, body) => store({ ...message, body }, request.ticket, context),
+    proceed: (_, body) =>
+      store({ ...message, body }, ticket, `${original.topic}@${group}`, context),
   })
   return undefined
 }
@@ -119,11 +121,13 @@ function copyOf(original: StoredMessage, topic: string, queueId: number): Outgoi
 function store(
   message: OutgoingMessage,
   ticket: BrokerRequest['ticket'],
+  statKey: string,
   context: BrokerContext,
 ): Answer | undefined {
   routeDelayed(message, context.delayLevelsMs.length)
   const bytes = encodeOutgoing(context, message)
   appendMessage(context, message.topic, message.queueId, bytes, (result) => {
+    if (result.ok) context.stats.add(StatName.SNDBCK_PUT_NUMS, statKey, 1)
     const answer = result.ok ? SUCCESS : failureAnswer(context, appendFailure(result.code))
     context.answer(ticket, answer)
   })

@@ -6,6 +6,7 @@ import {
   isForbiddenToSend,
   isRetryTopic,
   isWriteable,
+  MessageSysFlag,
   PropertyName,
   parseProperties,
   ResponseCode,
@@ -23,6 +24,7 @@ import { sendBatch } from './send-batch.ts'
 import { readSendRequest, type SendRequest } from './send-request.ts'
 import { deadLetterOf, withTopic } from './send-retry.ts'
 
+const MULTI_TAGS = MessageSysFlag.MULTI_TAGS
 const TIMER_PROPERTIES = [
   PropertyName.TIMER_DELIVER_MS,
   PropertyName.TIMER_DELAY_SEC,
@@ -139,7 +141,7 @@ function sendTo(
     body: pending.body,
     properties: pending.properties,
     flag: send.flag,
-    sysFlag: send.sysFlag,
+    sysFlag: send.sysFlag | (config.topicFilterType === 'MULTI_TAG' ? MULTI_TAGS : 0),
     bornTimestampMs: send.bornTimestampMs,
     bornHost: context.connections.hostOf(ticket.connectionId),
     reconsumeTimes: send.reconsumeTimes,
