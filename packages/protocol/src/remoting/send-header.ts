@@ -41,10 +41,14 @@ const ZERO = 0x30
 const OPEN = 0x7b
 const CLOSE = 0x7d
 const FAILED = -1
-const MAX_DIGITS = 15
+/** So many digits always fit an int32. */
+const SAFE_INT_DIGITS = 9
+const MAX_INT_TENTH = 214_748_364
+const MAX_LONG_DIGITS = 15
 
 /** Letters of the short form; the bit of field x is `1 << (x - a)`. */
 const LETTER_A = 0x61
+const LETTER_E = 0x65
 const LETTER_M = 0x6d
 const REQUIRED = bits('abcdefgh')
 /** Bits above the letters': which forms occurred, and which members of the header. */
@@ -55,29 +59,39 @@ const SEEN_OPAQUE = 1 << 19
 const SEEN_FLAG = 1 << 20
 const SEEN_VERSION = 1 << 21
 const SEEN_EXT = 1 << 22
-const LONG_NAMES: ReadonlyArray<readonly [name: Buffer, letter: number]> = [
-  ['producerGroup', 'a'],
-  ['topic', 'b'],
-  ['defaultTopic', 'c'],
-  ['defaultTopicQueueNums', 'd'],
-  ['queueId', 'e'],
-  ['sysFlag', 'f'],
-  ['bornTimestamp', 'g'],
-  ['flag', 'h'],
-  ['properties', 'i'],
-  ['reconsumeTimes', 'j'],
-  ['unitMode', 'k'],
-  ['maxReconsumeTimes', 'l'],
-  ['batch', 'm'],
-].map(([name, letter]) => [Buffer.from(name as string), (letter as string).charCodeAt(0)] as const)
+interface LongName {
+  readonly name: Buffer
+  readonly letter: number
+}
+const LONG_NAMES: readonly LongName[] = (
+  [
+    ['producerGroup', 'a'],
+    ['topic', 'b'],
+    ['defaultTopic', 'c'],
+    ['defaultTopicQueueNums', 'd'],
+    ['queueId', 'e'],
+    ['sysFlag', 'f'],
+    ['bornTimestamp', 'g'],
+    ['flag', 'h'],
+    ['properties', 'i'],
+    ['reconsumeTimes', 'j'],
+    ['unitMode', 'k'],
+    ['maxReconsumeTimes', 'l'],
+    ['batch', 'm'],
+  ] as const
+).map(([name, letter]) => ({ name: Buffer.from(name), letter: letter.charCodeAt(0) }))
+const LONGEST_NAME_BYTES = 21
+/** The long names of each length: at most two, so that one comparison mostly decides. */
+const LONG_NAMES_BY_LENGTH: ReadonlyArray<readonly LongName[]> = Array.from(
+  { length: LONGEST_NAME_BYTES + 1 },
+  (_, length) => LONG_NAMES.filter(({ name }) => name.length === length),
+)
 
 const CODE = Buffer.from('code')
 const OPAQUE = Buffer.from('opaque')
 const FLAG = Buffer.from('flag')
 const VERSION = Buffer.from('version')
 const EXT_FIELDS = Buffer.from('extFields')
-const TRUE = Buffer.from('true')
-const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
 
 function bits(letters: string): number {
@@ -89,7 +103,9 @@ function bits(letters: string): number {
 // One scan runs at a time on a thread; these carry what a function found beside the next position.
 let valueStart = 0
 let valueEnd = 0
-let numberValue = 0
+let intValue = 0
+/** An array, since a number beyond int32 in a variable would be an allocation each time. */
+const longValue = new Float64Array(1)
 let booleanValue = false
 let seen = 0
 
@@ -131,47 +147,92 @@ function scanEscapedString(bytes: Buffer, at: number, end: number): number {
   return next + 1
 }
 
-/** A decimal integer without sign `+` or needless zeros; returns the place behind it. */
-function scanDigits(bytes: Buffer, at: number, end: number): number {
+/** An int32 in decimal, without sign `+` or needless zeros; returns the place behind it. */
+function scanInt(bytes: Buffer, at: number, end: number): number {
   const negative = bytes[at] === MINUS
   const start = negative ? at + 1 : at
+  const last = Math.min(start + SAFE_INT_DIGITS, end)
   let next = start
+  let value = 0
+  for (; next < last; next++) {
+    const digit = (bytes[next] as number) - ZERO
+    if (digit < 0 || digit > 9) break
+    value = (value * 10 + digit) | 0
+  }
+  if (next === start) return FAILED
+  if (bytes[start] === ZERO && (next > start + 1 || negative)) return FAILED
+  if (next === last && next < end) {
+    const digit = (bytes[next] as number) - ZERO
+    if (digit >= 0 && digit <= 9) {
+      const largestDigit = negative ? 8 : 7
+      if (value > MAX_INT_TENTH || (value === MAX_INT_TENTH && digit > largestDigit)) return FAILED
+      value = (value * 10 + digit) | 0
+      next++
+    }
+  }
+  intValue = negative ? -value | 0 : value
+  return next
+}
+
+/** A non-negative integer of at most 15 digits; the value goes to `longValue`. */
+function scanLong(bytes: Buffer, at: number, end: number): number {
+  let next = at
   let value = 0
   for (; next < end; next++) {
     const digit = (bytes[next] as number) - ZERO
     if (digit < 0 || digit > 9) break
     value = value * 10 + digit
   }
-  const digits = next - start
-  if (digits === 0 || digits > MAX_DIGITS) return FAILED
-  if (bytes[start] === ZERO && (digits > 1 || negative)) return FAILED
-  numberValue = negative ? -value : value
+  const digits = next - at
+  if (digits === 0 || digits > MAX_LONG_DIGITS) return FAILED
+  if (bytes[at] === ZERO && digits > 1) return FAILED
+  longValue[0] = value
   return next
 }
 
-function scanInt(bytes: Buffer, at: number, end: number): number {
-  const next = scanDigits(bytes, at, end)
-  return next !== FAILED && (numberValue | 0) === numberValue ? next : FAILED
-}
-
-/** An integer, quoted (Java, Go) or not (ali-ons). */
-function scanExtNumber(bytes: Buffer, at: number, end: number): number {
-  if (bytes[at] !== QUOTE) return scanDigits(bytes, at, end)
-  const next = scanDigits(bytes, at + 1, end)
+/** An int32, quoted (Java, Go) or not (ali-ons). */
+function scanExtInt(bytes: Buffer, at: number, end: number): number {
+  if (bytes[at] !== QUOTE) return scanInt(bytes, at, end)
+  const digit = (bytes[at + 1] as number) - ZERO
+  if (digit >= 0 && digit <= 9 && bytes[at + 2] === QUOTE) {
+    intValue = digit
+    return at + 3
+  }
+  const next = scanInt(bytes, at + 1, end)
   return next !== FAILED && bytes[next] === QUOTE ? next + 1 : FAILED
 }
 
-function scanExtInt(bytes: Buffer, at: number, end: number): number {
-  const next = scanExtNumber(bytes, at, end)
-  return next !== FAILED && (numberValue | 0) === numberValue ? next : FAILED
+function scanExtLong(bytes: Buffer, at: number, end: number): number {
+  if (bytes[at] !== QUOTE) return scanLong(bytes, at, end)
+  const next = scanLong(bytes, at + 1, end)
+  return next !== FAILED && bytes[next] === QUOTE ? next + 1 : FAILED
+}
+
+function isTrue(bytes: Buffer, at: number): boolean {
+  return (
+    bytes[at] === 0x74 &&
+    bytes[at + 1] === 0x72 &&
+    bytes[at + 2] === 0x75 &&
+    bytes[at + 3] === LETTER_E
+  )
+}
+
+function isFalse(bytes: Buffer, at: number): boolean {
+  return (
+    bytes[at] === 0x66 &&
+    bytes[at + 1] === LETTER_A &&
+    bytes[at + 2] === 0x6c &&
+    bytes[at + 3] === 0x73 &&
+    bytes[at + 4] === LETTER_E
+  )
 }
 
 /** `true` or `false`, quoted or not. */
 function scanExtBoolean(bytes: Buffer, at: number): number {
   const quotes = bytes[at] === QUOTE ? 1 : 0
   const start = at + quotes
-  booleanValue = wordAt(bytes, start, TRUE)
-  if (!booleanValue && !wordAt(bytes, start, FALSE)) return FAILED
+  booleanValue = isTrue(bytes, start)
+  if (!booleanValue && !isFalse(bytes, start)) return FAILED
   const next = start + (booleanValue ? 4 : 5)
   if (quotes === 0) return next
   return bytes[next] === QUOTE ? next + 1 : FAILED
@@ -180,9 +241,9 @@ function scanExtBoolean(bytes: Buffer, at: number): number {
 /** Any value that is no object or array, of a member nobody asks for. */
 function skipValue(bytes: Buffer, at: number, end: number): number {
   if (bytes[at] === QUOTE) return scanPlainString(bytes, at, end)
-  if (wordAt(bytes, at, TRUE) || wordAt(bytes, at, NULL)) return at + 4
-  if (wordAt(bytes, at, FALSE)) return at + 5
-  return scanDigits(bytes, at, end)
+  if (isTrue(bytes, at) || wordAt(bytes, at, NULL)) return at + 4
+  if (isFalse(bytes, at)) return at + 5
+  return scanInt(bytes, at, end)
 }
 
 function isLetter(byte: number): boolean {
@@ -191,8 +252,11 @@ function isLetter(byte: number): boolean {
 
 /** Letter of the long name `bytes[start..end)`, 0 for one that does not matter. */
 function letterOf(bytes: Buffer, start: number, end: number): number {
-  for (const [name, letter] of LONG_NAMES) {
-    if (name.length === end - start && wordAt(bytes, start, name)) {
+  if (end - start > LONGEST_NAME_BYTES) return 0
+  const candidates = LONG_NAMES_BY_LENGTH[end - start] as readonly LongName[]
+  for (let i = 0; i < candidates.length; i++) {
+    const { name, letter } = candidates[i] as LongName
+    if (wordAt(bytes, start, name)) {
       seen |= LONG_FORM
       return letter
     }
@@ -226,30 +290,30 @@ function scanExtValue(
       return next
     case 0x64:
       next = scanExtInt(bytes, at, end)
-      out.defaultTopicQueueNums = numberValue
+      out.defaultTopicQueueNums = intValue
       return next
     case 0x65:
       next = scanExtInt(bytes, at, end)
-      out.queueId = numberValue
+      out.queueId = intValue
       return next
     case 0x66:
       next = scanExtInt(bytes, at, end)
-      out.sysFlag = numberValue
+      out.sysFlag = intValue
       return next
     case 0x67:
-      next = scanExtNumber(bytes, at, end)
-      out.bornTimestampMs = numberValue
+      next = scanExtLong(bytes, at, end)
+      out.bornTimestampMs = longValue[0] as number
       return next
     case 0x68:
       next = scanExtInt(bytes, at, end)
-      out.messageFlag = numberValue
+      out.messageFlag = intValue
       return next
     case 0x69:
       if ((next = scanEscapedString(bytes, at, end)) !== FAILED) setRange(out.properties)
       return next
     case 0x6a:
       next = scanExtInt(bytes, at, end)
-      out.reconsumeTimes = numberValue
+      out.reconsumeTimes = intValue
       return next
     case 0x6b:
       next = scanExtBoolean(bytes, at)
@@ -257,7 +321,7 @@ function scanExtValue(
       return next
     case 0x6c:
       next = scanExtInt(bytes, at, end)
-      out.maxReconsumeTimes = numberValue
+      out.maxReconsumeTimes = intValue
       return next
     case 0x6d:
       next = scanExtBoolean(bytes, at)
@@ -326,10 +390,10 @@ function scanMember(
   seen |= member
   if (member === SEEN_EXT) return scanExtFields(bytes, at, end, out)
   const next = scanInt(bytes, at, end)
-  if (member === SEEN_CODE) out.code = numberValue
-  else if (member === SEEN_OPAQUE) out.opaque = numberValue
-  else if (member === SEEN_FLAG) out.flag = numberValue
-  else out.version = numberValue
+  if (member === SEEN_CODE) out.code = intValue
+  else if (member === SEEN_OPAQUE) out.opaque = intValue
+  else if (member === SEEN_FLAG) out.flag = intValue
+  else out.version = intValue
   return next
 }
 

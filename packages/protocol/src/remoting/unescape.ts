@@ -60,6 +60,17 @@ function unicodeEscape(bytes: Buffer, at: number, end: number): number {
   return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
 }
 
+/** True for `\u0001` and `\u0002`, by far the most frequent escapes: they separate properties. */
+function isSeparator(bytes: Buffer, at: number, end: number): boolean {
+  return (
+    at + 6 <= end &&
+    bytes[at + 2] === 0x30 &&
+    bytes[at + 3] === 0x30 &&
+    bytes[at + 4] === 0x30 &&
+    (bytes[at + 5] === 0x31 || bytes[at + 5] === 0x32)
+  )
+}
+
 /** Writes a code point as UTF-8; returns the offset behind it. */
 function writeUtf8(target: Buffer, offset: number, codePoint: number): number {
   let at = offset
@@ -112,6 +123,11 @@ export function unescapeJson(
       if (plain < 0) return REFUSED
       target[to++] = plain
       at += 2
+      continue
+    }
+    if (isSeparator(bytes, at, end)) {
+      target[to++] = (bytes[at + 5] as number) - 0x30
+      at += 6
       continue
     }
     const codePoint = unicodeEscape(bytes, at, end)
