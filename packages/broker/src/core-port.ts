@@ -22,6 +22,8 @@ import {
 
 /** Appends under way at once; more are refused as busy. */
 const MAX_PENDING_APPENDS = 16_384
+/** So that a flood of requests never keeps the broker thread from dispatch and timers. */
+const MAX_FRAMES_PER_POLL = 512
 const OFFSETS_PER_FRAME = 4_096
 /** A full ring means that the core thread is behind; it never waits for us, so this ends. */
 const FULL_RING_WAIT_MS = 5
@@ -55,8 +57,9 @@ export class RingCorePort implements CorePort {
   }
 
   poll(events: CoreEvents): boolean {
-    const handled = this.#in.drain((type, offset, sizeBytes) =>
-      this.#onFrame(type, offset, sizeBytes, events),
+    const handled = this.#in.drain(
+      (type, offset, sizeBytes) => this.#onFrame(type, offset, sizeBytes, events),
+      MAX_FRAMES_PER_POLL,
     )
     return handled > 0
   }

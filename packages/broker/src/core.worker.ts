@@ -1,4 +1,5 @@
 /** Entry of the core thread. An error that escapes ends the thread and, with it, the process. */
+import { flushCompileCache } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '@ringledger/base'
 import { CoreThread } from './core-thread.ts'
@@ -14,3 +15,5 @@ port.on('message', (order: CoreOrder) => {
   else void core.close().then(() => port.close())
 })
 await core.start()
+// A process that is killed would not keep what it compiled; the next start wants it.
+flushCompileCache()

@@ -3,6 +3,7 @@
  * the ports. Supervises them: when one ends unexpectedly the process cannot keep its promises and says so.
  * Invariant: the main thread does nothing per message; it registers the node and follows roles.
  */
+import { flushCompileCache } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
 import { startIoWorker } from '@ringledger/engine'
@@ -128,6 +129,7 @@ class BrokerProcess implements RunningBroker {
     this.#broker = await this.#startWorker('broker', './broker.worker.ts', brokerData, 'ready')
     const coreData: CoreWorkerData = { settings, shared, recovered }
     this.#core = await this.#startWorker('core', './core.worker.ts', coreData, 'listening')
+    flushCompileCache()
   }
 
   /** Resolves when the thread has said `until`, rejects when it ended before. */

@@ -3,6 +3,7 @@
  * until CLOSE. It has no event loop to speak of: nothing asynchronous may be started here. An error
  * that escapes ends the thread and, with it, the process.
  */
+import { flushCompileCache } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '@ringledger/base'
 import { Doorbell, LogArena } from 'sharedarraybuffer-ringbuffer'
@@ -15,6 +16,8 @@ const { config, arena, port, coreDoorbell } = workerData as IoWorkerData
 const { store, recovered } = openStore(config)
 const agent = new IoAgent({ store, port, arena: new LogArena(arena), coreDoorbell })
 parentPort.postMessage({ type: 'recovered', recovered } satisfies IoWorkerMessage)
+// A process that is killed would not keep what it compiled; the next start wants it.
+flushCompileCache()
 
 const doorbell = new Doorbell(port.doorbell)
 while (!agent.closed) {

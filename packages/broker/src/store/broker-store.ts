@@ -257,7 +257,7 @@ export class BrokerStore {
     if (!this.queues.hasTopic(topic)) return
     this.#writeBack.settle()
     this.queues.deleteTopic(topic)
-    this.#writeBack.noteSynced(endPosition)
+    this.#writeBack.settledBehindRecord(endPosition)
   }
 
   #saveState(nowMs: number): void {

@@ -113,7 +113,7 @@ function setTail(
   if (last.physicalOffset <= 0) {
     throw new LedgerError('CORRUPT', `${path}: entry ${indexCount - 1} is missing`)
   }
-  if (indexCount > 1 && header.beginTimestampMs <= 0) {
+  if (header.beginPhysicalOffset !== readEntryAt(descriptor, 1, slots).physicalOffset) {
     throw new LedgerError('CORRUPT', `${path}: the header was never written`)
   }
   header.endPhysicalOffset = last.physicalOffset

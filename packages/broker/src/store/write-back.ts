@@ -67,16 +67,19 @@ export class WriteBack {
   }
 
   /** Everything dispatched so far is on the disk when it returns, and the checkpoint says so. */
-  settle(position: number = this.#parts.dispatcher.position): void {
+  settle(): void {
     const { queues, index } = this.#parts
     queues.sync()
     index.sync()
-    this.noteSynced(position)
+    this.#noteSynced(this.#markOfNow())
   }
 
-  /** Notes that queues and index, as they are now, are those of `position` and synced. */
-  noteSynced(position: number): void {
-    const mark = { ...this.#markOfNow(), position }
+  /** After `settle` and the state record that ends at `endPosition`: queues as they are now belong to that position. */
+  settledBehindRecord(endPosition: number): void {
+    this.#noteSynced({ ...this.#markOfNow(), position: endPosition, stateEnd: endPosition })
+  }
+
+  #noteSynced(mark: DispatchMark): void {
     this.#flushing = undefined
     this.#syncing = undefined
     this.#handedOver = mark
