@@ -46,6 +46,11 @@ export class CrashFake {
   #term = 1
   #hardStates: HardState[] = [{ term: 0, votedFor: null }]
   #cutPending: number | undefined
+  /** Entries up to here are committed: never cut, but they may be deleted from the front. */
+  #committedIndex = -1
+  /** First index that may be there, and the one that must be. */
+  #firstIndex = 0
+  #lastFirstIndex = 0
   #core: CoreFake
   #client: IoClient
   #agent: IoAgent
@@ -102,7 +107,7 @@ export class CrashFake {
     else if (dice < 0.75) this.#cut()
     else if (dice < 0.85) this.#vote()
     else if (dice < 0.95) this.#clock.advance(randomBetween(this.#random, 0, 5_000))
-    else this.#client.checkpoint(this.#ends[this.#durableIndex]?.position ?? 0, this.#durableIndex)
+    else this.#commit()
     this.#client.flush()
   }
 
@@ -117,9 +122,19 @@ export class CrashFake {
     }
   }
 
+  #commit(): void {
+    this.#committedIndex = Math.max(this.#committedIndex, this.#durableIndex)
+    const end = this.#endAt(this.#committedIndex)
+    this.#client.checkpoint(end.position, end.index)
+    if (this.#random() < 0.5 || this.#committedIndex < this.#firstIndex) return
+    const below = randomBetween(this.#random, this.#firstIndex, this.#committedIndex + 1)
+    this.#lastFirstIndex = Math.max(this.#lastFirstIndex, below + 1)
+    this.#client.removeBelow(this.#endAt(below).position)
+  }
+
   #cut(): void {
     if (this.#ends.length === 0) return
-    const index = randomBetween(this.#random, 0, this.#ends.length + 1) - 1
+    const index = randomBetween(this.#random, this.#committedIndex, this.#ends.length)
     this.#cutPending = index
     this.#client.truncate(this.#endAt(index).position, index)
   }
@@ -144,6 +159,10 @@ export class CrashFake {
         this.#hardStates = this.#hardStates.filter((state) => state.term >= term)
       },
       onFailed: (file, error) => assert.fail(`${file}: ${error}`),
+      onRemoved: (_position, firstIndex) => {
+        assert.ok(firstIndex >= this.#firstIndex && firstIndex <= this.#lastFirstIndex)
+        this.#firstIndex = firstIndex
+      },
       onDiskFull: () => {},
       onDiskOk: () => {},
     })
@@ -191,6 +210,9 @@ export class CrashFake {
     const needed = Math.min(this.#durableIndex, this.#cutPending ?? Number.POSITIVE_INFINITY)
     assert.ok(tail.lastIndex >= needed, `kept ${tail.lastIndex} of durable ${needed}`)
     assert.ok(tail.lastIndex < appended, 'nothing is there that was not appended')
+    assert.ok(tail.firstIndex >= this.#firstIndex && tail.firstIndex <= this.#lastFirstIndex)
+    this.#firstIndex = tail.firstIndex
+    this.#lastFirstIndex = tail.firstIndex
     const end = this.#endAt(tail.lastIndex)
     assert.equal(tail.endPosition, end.position)
     assert.equal(lastChainCrc, end.chainCrc)
@@ -213,9 +235,13 @@ export class CrashFake {
 
   #checkSpans(): void {
     const expected: { term: number; firstPosition: number; firstIndex: number }[] = []
+    const { firstIndex } = this.recovered.tail
     for (const [index, end] of this.#ends.entries()) {
-      if (expected.at(-1)?.term === end.term) continue
-      const firstPosition = this.#endAt(index - 1).position
+      if (index < firstIndex || expected.at(-1)?.term === end.term) continue
+      const first = index === firstIndex
+      const firstPosition = first
+        ? this.recovered.tail.firstPosition
+        : this.#endAt(index - 1).position
       expected.push({ term: end.term, firstPosition, firstIndex: index })
     }
     assert.deepEqual(this.recovered.tail.spans, expected)
@@ -225,6 +251,7 @@ export class CrashFake {
   #checkFiles(): void {
     const reader = new LogFileReader(CRASH_CONFIG, this.disk)
     for (const [index, end] of this.#ends.entries()) {
+      if (index < this.recovered.tail.firstIndex) continue
       const position = reader.entryPositionOfIndex(index)
       assert.ok(position >= this.#endAt(index - 1).position && position < end.position)
       assert.equal(reader.indexOfPosition(position), index)

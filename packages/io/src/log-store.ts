@@ -198,6 +198,12 @@ export class LogStore {
    */
   removeBelow(position: number): { firstPosition: number; firstIndex: number } {
     assert(position <= this.#committedPosition, 'only committed entries are deleted')
+    if (this.#markedEnd.position < position) {
+      this.syncIndex()
+      this.#markedEnd = this.#end
+    }
+    // Before anything goes, and in both slots: a mark must not point into a deleted segment.
+    this.#mark.replace(this.#markOf(MarkState.RUNNING, this.#markedEnd))
     if (this.#data.removeBelow(position) > 0) {
       const start = this.#data.firstPosition
       const before = this.#table.indexAt(start - 1, this.#firstIndex)
