@@ -1,0 +1,144 @@
+/** Reads every queue of a topic from its start and compares it with what a load was promised. */
+import {
+  checkMessage,
+  decodeMessage,
+  msgTotalSize,
+  RequestCode,
+  ResponseCode,
+  type StoredMessage,
+} from '@ringledger/protocol'
+import { LeaderLink } from './leader-link.ts'
+import { sequenceOf } from './load-message.ts'
+import type { LoadRecord } from './record.ts'
+
+export interface AuditResult {
+  /** Acknowledged and not there. */
+  readonly lost: number
+  /** At another queue or offset than the answer said. */
+  readonly moved: number
+  readonly repeated: number
+  readonly corrupt: number
+  /** Offsets of a queue that no message has, or two have. */
+  readonly offsetGaps: number
+}
+
+export const NOTHING_WRONG: AuditResult = {
+  lost: 0,
+  moved: 0,
+  repeated: 0,
+  corrupt: 0,
+  offsetGaps: 0,
+}
+
+const QUEUES = 4
+const READ_TIMEOUT_MS = 10_000
+
+/** Reads at the leader. @throws Error when a queue cannot be read. */
+export async function audit(nameServer: string, record: LoadRecord): Promise<AuditResult> {
+  const link = new LeaderLink(nameServer)
+  const check = new Check(record)
+  try {
+    for (let queueId = 0; queueId < QUEUES; queueId++) await check.queue(link, queueId)
+    return check.result()
+  } finally {
+    await link.close()
+  }
+}
+
+class Check {
+  readonly #record: LoadRecord
+  readonly #found = new Map<number, { queueId: number; queueOffset: number }>()
+  #repeated = 0
+  #corrupt = 0
+  #offsetGaps = 0
+
+  constructor(record: LoadRecord) {
+    this.#record = record
+  }
+
+  async queue(link: LeaderLink, queueId: number): Promise<void> {
+    const { topic } = this.#record
+    const ends = { topic, queueId: String(queueId) }
+    const start = await offsetOf(link, RequestCode.GET_MIN_OFFSET, ends)
+    const end = await offsetOf(link, RequestCode.GET_MAX_OFFSET, ends)
+    let next = start
+    while (next < end) {
+      const bytes = await pull(link, topic, queueId, next)
+      const before = next
+      for (let at = 0; at < bytes.length; at += msgTotalSize(bytes, at)) {
+        next = this.#message(bytes, at, queueId, next)
+      }
+      if (next <= before) throw new Error(`queue ${queueId} stands at ${next} of ${end}`)
+    }
+  }
+
+  result(): AuditResult {
+    let [lost, moved] = [0, 0]
+    for (const { sequence, queueId, queueOffset } of this.#record.acknowledged) {
+      const found = this.#found.get(sequence)
+      if (found === undefined) lost++
+      else if (found.queueId !== queueId || found.queueOffset !== queueOffset) moved++
+    }
+    const [repeated, corrupt, offsetGaps] = [this.#repeated, this.#corrupt, this.#offsetGaps]
+    return { lost, moved, repeated, corrupt, offsetGaps }
+  }
+
+  /** Returns the offset that the next message of the queue must have. */
+  #message(bytes: Buffer, at: number, queueId: number, expected: number): number {
+    if (checkMessage(bytes, at, bytes.length - at, { verifyBodyCrc: true }) !== 'ok') {
+      throw new Error(`queue ${queueId} offset ${expected}: damaged bytes`)
+    }
+    const message = decodeMessage(bytes, at)
+    if (message.queueOffset !== expected) this.#offsetGaps++
+    this.#note(message)
+    return message.queueOffset + 1
+  }
+
+  #note({ body, queueId, queueOffset }: StoredMessage): void {
+    const sequence = sequenceOf(this.#record.run, body)
+    if (sequence === undefined) return
+    if (sequence < 0) this.#corrupt++
+    else if (this.#found.has(sequence)) this.#repeated++
+    else this.#found.set(sequence, { queueId, queueOffset })
+  }
+}
+
+async function offsetOf(
+  link: LeaderLink,
+  code: number,
+  ext: Record<string, string>,
+): Promise<number> {
+  const answer = await link.request({ code, ext }, READ_TIMEOUT_MS)
+  if (answer.code !== ResponseCode.SUCCESS) {
+    throw new Error(`code ${code} was answered with ${answer.code} ${answer.remark ?? ''}`)
+  }
+  return Number(answer.ext.offset)
+}
+
+async function pull(
+  link: LeaderLink,
+  topic: string,
+  queueId: number,
+  queueOffset: number,
+): Promise<Buffer> {
+  const ext = {
+    consumerGroup: 'audit',
+    topic,
+    queueId: String(queueId),
+    queueOffset: String(queueOffset),
+    maxMsgNums: '32',
+    sysFlag: '4',
+    commitOffset: '0',
+    suspendTimeoutMillis: '0',
+    subscription: '*',
+    subVersion: '0',
+    expressionType: 'TAG',
+  }
+  const answer = await link.request({ code: RequestCode.PULL_MESSAGE, ext }, READ_TIMEOUT_MS)
+  if (answer.code !== ResponseCode.SUCCESS) {
+    throw new Error(
+      `pull of ${topic}/${queueId} at ${queueOffset}: ${answer.code} ${answer.remark}`,
+    )
+  }
+  return answer.body
+}
