@@ -20,6 +20,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { LedgerError } from '@ringledger/base'
 import { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
 import { lockStore } from './lock.ts'
 
@@ -185,6 +186,11 @@ export class NodeDisk implements Disk {
   }
 
   lock(path: string): StoreLock {
-    return lockStore(path)
+    try {
+      return lockStore(path)
+    } catch (error) {
+      if (error instanceof LedgerError) throw error
+      throw toDiskError('lock', path, error)
+    }
   }
 }

@@ -10,6 +10,7 @@ export {
   storeLayout,
 } from './config.ts'
 export { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
+export { FakeDisk, type FakeFault, type FakeOperation } from './disk-fake.ts'
 export { NodeDisk } from './disk-node.ts'
 export type { HardState } from './hard-state.ts'
 export { IoAgent, type IoAgentOptions } from './io-agent.ts'

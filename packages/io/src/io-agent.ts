@@ -133,7 +133,7 @@ export class IoAgent {
   readonly #onCommand = (type: number, offset: number): boolean => {
     if (type === IoCommand.WRITE) {
       const toPosition = this.#commands.view.getFloat64(offset)
-      assert(this.failed || toPosition > this.#writeTo, 'writes go on where the last one ended')
+      assert(this.failed || toPosition >= this.#writeTo, 'writes go on where the last one ended')
       this.#writeTo = toPosition
       return true
     }

@@ -70,7 +70,7 @@ export class IoClient {
    * `onDurable`.
    */
   write(toPosition: number): void {
-    assert(toPosition > this.#writeTo, 'writes go on where the last one ended')
+    assert(toPosition >= this.#writeTo, 'writes go on where the last one ended')
     this.#writeTo = toPosition
   }
 
