@@ -22,7 +22,10 @@ export async function mqbrokerMain(argv: readonly string[]): Promise<number | un
     .option('-c, --configFile <file>', 'broker.conf, in the format of Apache RocketMQ')
     .option('-n, --namesrvAddr <list>', 'name servers, host:port;host:port (over the file)')
     .option('-p, --printConfigItem', 'print the effective configuration and exit')
-    .addHelpText('after', '\nSettings: docs/operate/settings.md. Logs go to stdout.')
+    .addHelpText(
+      'after',
+      '\nSettings: docs/operate/settings.md. Logs go to stdout; kill -USR2 logs a line of status.',
+    )
   program.parse(argv as string[], { from: 'user' })
   const { configFile, namesrvAddr, printConfigItem } = program.opts<Options>()
   const overrides: Record<string, string> = namesrvAddr === undefined ? {} : { namesrvAddr }
@@ -39,7 +42,9 @@ export async function mqbrokerMain(argv: readonly string[]): Promise<number | un
 async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   const log = openLog()
   for (const line of warnings) log.warn({}, line)
-  const broker = await startNode(settings, log)
+  let broker: RunningBroker | undefined
+  process.on('SIGUSR2', () => logStatus(broker, log))
+  broker = await startNode(settings, log)
   closeOnSignals(broker, log)
   broker.whenFailed.catch(() => process.exit(FAILED))
   const address = `${settings.brokerIP1}:${settings.listenPort}`
@@ -48,6 +53,17 @@ async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   await broker.whenServing
   log.info({ id: settings.dLegerSelfId }, 'broker serves')
   announce('serving')
+}
+
+/** Utilization is that since the last such line, or since the start. */
+function logStatus(broker: RunningBroker | undefined, log: Logger): void {
+  if (broker === undefined) {
+    log.info({}, 'status: starting')
+    return
+  }
+  const { mainUtilization, ...status } = broker.status()
+  const residentBytes = process.memoryUsage.rss()
+  log.info({ ...status, residentBytes, mainUtilization: mainUtilization.toFixed(4) }, 'status')
 }
 
 /** Loaded late: printing a configuration needs no broker. */
