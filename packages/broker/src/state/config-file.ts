@@ -1,6 +1,7 @@
 /**
- * Small text files that are replaced whole, with the text before as `.bak`, as Apache keeps its config files. Owns the order of
- * the steps: at every moment either the file or its `.bak` is complete.
+ * Small text files that are replaced whole, with the text before as `.bak`, as Apache keeps its
+ * config files. Owns the order of the steps: at every moment either the file or its `.bak` is
+ * complete.
  */
 import {
   closeSync,
@@ -16,7 +17,10 @@ import { dirname } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { onDisk, syncDirectory } from '../store/file-io.ts'
 
-/** Replaces the file's text; durable when it returns. Throws LedgerError `DISK_FULL` or `DISK_FAILED`. */
+/**
+ * Replaces the file's text; durable when it returns. Throws LedgerError `DISK_FULL` or
+ * `DISK_FAILED`.
+ */
 export function replaceText(path: string, text: string): void {
   const directory = dirname(path)
   const draft = `${path}.tmp`
@@ -38,8 +42,9 @@ export function replaceText(path: string, text: string): void {
 }
 
 /**
- * What `parse` makes of the file, or of its `.bak` when the file is missing, empty or refused by `parse`; undefined when
- * neither exists. Throws LedgerError `CORRUPT` when there is text but none of it can be used.
+ * What `parse` makes of the file, or of its `.bak` when the file is missing, empty or refused by
+ * `parse`; undefined when neither exists. Throws LedgerError `CORRUPT` when there is text but none
+ * of it can be used.
  */
 export function readText<Value>(path: string, parse: (text: string) => Value): Value | undefined {
   let failure: unknown

@@ -1,6 +1,7 @@
 /**
- * Topic and group configuration in Apache's field names (rocketmq-store.md §2.7): the defaults, and the check of what a
- * file or a record says. Invariant: a config that passed has every field, of the right type.
+ * Topic and group configuration in Apache's field names (rocketmq-store.md §2.7): the defaults, and
+ * the check of what a file or a record says. Invariant: a config that passed has every field, of
+ * the right type.
  */
 import type {
   DataVersion,
@@ -63,7 +64,10 @@ export function isCount(
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= largest
 }
 
-/** The config in `value` with defaults for what is absent, or a text that says what is wrong with it. */
+/**
+ * The config in `value` with defaults for what is absent, or a text that says what is wrong with
+ * it.
+ */
 export function readTopicConfig(value: unknown): TopicConfig | string {
   if (!isObject(value)) return 'a topic is an object'
   const { topicName } = value

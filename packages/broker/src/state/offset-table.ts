@@ -1,6 +1,6 @@
 /**
- * Committed offsets of all groups: (topic, group) -> queue id -> next offset to consume. Owns the count of entries, by which
- * the table is kept within its bound.
+ * Committed offsets of all groups: (topic, group) -> queue id -> next offset to consume. Owns the
+ * count of entries, by which the table is kept within its bound.
  */
 
 export interface PairOffsets {

@@ -1,7 +1,8 @@
 /**
- * State records: what goes through the log beside messages, so that every node has the same tables (decision 0001). Each is
- * a stored message of a topic of its own whose transaction type hides it from every consume queue, Apache's too.
- * Invariant: applying a sequence of records once more from any point on gives the same tables.
+ * State records: what goes through the log beside messages, so that every node has the same tables
+ * (decision 0001). Each is a stored message of a topic of its own whose transaction type hides it
+ * from every consume queue, Apache's too. Invariant: applying a sequence of records once more from
+ * any point on gives the same tables.
  */
 import { LedgerError } from '@ringledger/base'
 import {
@@ -44,8 +45,8 @@ export const MAX_OFFSETS_PER_RECORD = 4096
 const MAX_DELAY_LEVEL = 256
 
 /**
- * The record as a stored message. `storeHost`: 8 bytes (IPv4) or 20, also given as born host. Physical offset and store
- * timestamp are stamped when it is appended; its queue offset stays 0.
+ * The record as a stored message. `storeHost`: 8 bytes (IPv4) or 20, also given as born host.
+ * Physical offset and store timestamp are stamped when it is appended; its queue offset stays 0.
  */
 export function encodeStateMessage(record: StateRecord, storeHost: Buffer, nowMs: number): Buffer {
   const parts = messageParts({

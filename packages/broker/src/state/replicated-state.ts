@@ -1,7 +1,8 @@
 /**
- * The tables that every node derives from the log's state records: topics, groups, consumer offsets, delay progress.
- * Owns the invariants: the tables are those of all records below `appliedPosition`; a record below it changes nothing; no
- * table grows beyond its limit (`check` refuses what would).
+ * The tables that every node derives from the log's state records: topics, groups, consumer
+ * offsets, delay progress. Owns the invariants: the tables are those of all records below
+ * `appliedPosition`; a record below it changes nothing; no table grows beyond its limit (`check`
+ * refuses what would).
  */
 import { LedgerError } from '@ringledger/base'
 import { groupNameProblem, topicNameProblem } from '@ringledger/protocol'
@@ -125,8 +126,8 @@ export class ReplicatedState {
   }
 
   /**
-   * Throws LedgerError `BAD_REQUEST`, its text fit for a client, when the record is malformed or would break a limit. To be
-   * called before a record is proposed; `apply` trusts the log.
+   * Throws LedgerError `BAD_REQUEST`, its text fit for a client, when the record is malformed or
+   * would break a limit. To be called before a record is proposed; `apply` trusts the log.
    */
   check(record: StateRecord): void {
     const problem = this.#problemOf(record)

@@ -1,7 +1,8 @@
 /**
- * The replicated tables on disk: Apache's four config files (rocketmq-store.md §2.7), readable by it and by us from it, and
- * `ringledger-state.json`, which says what they contain. Owns the invariant: on disk the tables are at least as new as
- * `appliedPosition` there; records from that position on may be applied again.
+ * The replicated tables on disk: Apache's four config files (rocketmq-store.md §2.7), readable by
+ * it and by us from it, and `ringledger-state.json`, which says what they contain. Owns the
+ * invariant: on disk the tables are at least as new as `appliedPosition` there; records from that
+ * position on may be applied again.
  */
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
@@ -45,8 +46,9 @@ export class StateFiles {
   }
 
   /**
-   * What the files hold; empty tables when there are none. Throws LedgerError `CORRUPT` when neither a file nor its `.bak`
-   * can be read: an operator has to look, since older records may be gone from the log.
+   * What the files hold; empty tables when there are none. Throws LedgerError `CORRUPT` when
+   * neither a file nor its `.bak` can be read: an operator has to look, since older records may be
+   * gone from the log.
    */
   load(): StateContent {
     const topics = this.#read(TOPICS)
@@ -67,7 +69,8 @@ export class StateFiles {
     return {
       appliedPosition,
       term: isWhole ? countOf(ours?.term) : 0,
-      // Counted on from what was recorded, so that records applied again give the same versions again.
+      // Counted on from what was recorded, so that records applied again give the same versions
+      // again.
       ...(isWhole ? recorded : found),
       topics: readTable(TOPICS, topics?.topicConfigTable, readTopicConfig),
       groups: readTable(GROUPS, groups?.subscriptionGroupTable, readGroupConfig),

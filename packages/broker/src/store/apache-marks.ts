@@ -1,6 +1,7 @@
 /**
- * The files by which Apache's broker judges a store at its start (rocketmq-store.md §2.5, §2.6): `checkpoint` and `abort`.
- * We write them so that a stopped store can be opened by it; for our own recovery they only say how the last run ended.
+ * The files by which Apache's broker judges a store at its start (rocketmq-store.md §2.5, §2.6):
+ * `checkpoint` and `abort`. We write them so that a stopped store can be opened by it; for our own
+ * recovery they only say how the last run ended.
  */
 import { closeSync, existsSync, ftruncateSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +31,9 @@ export class ApacheMarks {
     })
   }
 
-  /** Store timestamps of the newest message in the queues, and at the end of the newest index file. */
+  /**
+   * Store timestamps of the newest message in the queues, and at the end of the newest index file.
+   */
   write(queuesTimestampMs: number, indexTimestampMs: number): void {
     setInt64(this.#view, 0, queuesTimestampMs)
     setInt64(this.#view, 8, queuesTimestampMs)

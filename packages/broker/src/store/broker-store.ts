@@ -1,6 +1,7 @@
 /**
- * Everything below the broker's handlers: consume queues, key index, replicated state, message reader, and the dispatch that
- * feeds them from the committed log. Owns their order at start and at close. One thread only.
+ * Everything below the broker's handlers: consume queues, key index, replicated state, message
+ * reader, and the dispatch that feeds them from the committed log. Owns their order at start and at
+ * close. One thread only.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,10 +23,14 @@ import { DEFAULT_INTERVALS, WriteBack, type WriteBackIntervals } from './write-b
 
 export interface StoreListener {
   /**
-   * A unit was appended to a queue whose `waiters` is above 0. Called within dispatch: note it, answer after the duty.
+   * A unit was appended to a queue whose `waiters` is above 0. Called within dispatch: note it,
+   * answer after the duty.
    */
   onMessage(queue: ConsumeQueue, queueOffset: number, tagsCode: number): void
-  /** A committed state record was applied: `state` has it, and the queues of a deleted topic are gone. */
+  /**
+   * A committed state record was applied: `state` has it, and the queues of a deleted topic are
+   * gone.
+   */
   onRecord(record: StateRecord, position: number, endPosition: number): void
 }
 
@@ -91,7 +96,10 @@ export class BrokerStore {
   #reportAt: number
   #stateSaveDueMs = 0
 
-  /** Recovers; may read the log's part since the last state snapshot. Throws LedgerError `CORRUPT`, `DISK_FAILED`, `BAD_CONFIG`. */
+  /**
+   * Recovers; may read the log's part since the last state snapshot. Throws LedgerError `CORRUPT`,
+   * `DISK_FAILED`, `BAD_CONFIG`.
+   */
   static open(options: BrokerStoreOptions, listener: StoreListener): BrokerStore {
     return new BrokerStore(options, listener)
   }
@@ -151,7 +159,10 @@ export class BrokerStore {
     this.#reportAt = mark.position + PROGRESS_STEP_BYTES
   }
 
-  /** Applies up to `maxEntries` committed entries; true if there were any. Throws LedgerError `CORRUPT`: stop the thread. */
+  /**
+   * Applies up to `maxEntries` committed entries; true if there were any. Throws LedgerError
+   * `CORRUPT`: stop the thread.
+   */
   duty(maxEntries: number = DEFAULT_DUTY_ENTRIES): boolean {
     const before = this.#dispatcher.position
     if (!this.#dispatcher.duty(maxEntries)) return false
@@ -169,8 +180,8 @@ export class BrokerStore {
   }
 
   /**
-   * A bounded piece of write-back; call it every turn. `idle`: nothing else waits. True while it wants another turn at
-   * once; otherwise a turn each second is enough.
+   * A bounded piece of write-back; call it every turn. `idle`: nothing else waits. True while it
+   * wants another turn at once; otherwise a turn each second is enough.
    */
   tick(nowMs: number, idle: boolean): boolean {
     if (nowMs >= this.#stateSaveDueMs) this.#saveState(nowMs)
@@ -199,7 +210,10 @@ export class BrokerStore {
     this.#marks.close(true)
   }
 
-  /** Lets go of every file and writes nothing, as a crash would; for a thread that stops on an error. */
+  /**
+   * Lets go of every file and writes nothing, as a crash would; for a thread that stops on an
+   * error.
+   */
   abandon(): void {
     this.queues.abandon()
     this.index.abandon()
@@ -252,7 +266,10 @@ export class BrokerStore {
     if (isNew && !this.#replaying) this.#listener.onRecord(record, position, endPosition)
   }
 
-  /** Synced before and noted after, so that recovery finds the totals it expects whenever the machine stops. */
+  /**
+   * Synced before and noted after, so that recovery finds the totals it expects whenever the
+   * machine stops.
+   */
   #deleteQueues(topic: string, endPosition: number): void {
     if (!this.queues.hasTopic(topic)) return
     this.#writeBack.settle()

@@ -1,7 +1,8 @@
 /**
- * `ringledger-dispatch`: how far queues and index can be trusted after a restart. Two slots written in turn, each with a
- * checksum, so that a torn write leaves the one before. Invariants: `handedOver` was written when everything below its
- * position was in the kernel's hands, `synced` when it was on the disk.
+ * `ringledger-dispatch`: how far queues and index can be trusted after a restart. Two slots written
+ * in turn, each with a checksum, so that a torn write leaves the one before. Invariants:
+ * `handedOver` was written when everything below its position was in the kernel's hands, `synced`
+ * when it was on the disk.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { crc32 } from '@ringledger/protocol'

@@ -1,7 +1,8 @@
 /**
- * One consume queue in Apache's format (rocketmq-store.md §2.1): unit k is the message with queue offset k.
- * Owns the invariants: units [first, max) exist without a hole, in files and, from the buffer's first unit on, in memory;
- * every unit below the buffer's `written` mark is in a file. Appending what is there already changes nothing.
+ * One consume queue in Apache's format (rocketmq-store.md §2.1): unit k is the message with queue
+ * offset k. Owns the invariants: units [first, max) exist without a hole, in files and, from the
+ * buffer's first unit on, in memory; every unit below the buffer's `written` mark is in a file.
+ * Appending what is there already changes nothing.
  */
 import { rmSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
@@ -34,7 +35,10 @@ const MAX_GAP_FILES = 2
 export class ConsumeQueue {
   readonly topic: string
   readonly queueId: number
-  /** Held pulls on this queue, counted by their holder; only when above 0 does dispatch report messages of it. */
+  /**
+   * Held pulls on this queue, counted by their holder; only when above 0 does dispatch report
+   * messages of it.
+   */
   waiters = 0
   readonly #storage: QueueStorage
   readonly #files: OpenFile[] = []
@@ -64,7 +68,9 @@ export class ConsumeQueue {
     return this.#max
   }
 
-  /** First unit that is stored, readable or not (a filler, or of a message that retention removed). */
+  /**
+   * First unit that is stored, readable or not (a filler, or of a message that retention removed).
+   */
   get firstStoredOffset(): number {
     return this.#first
   }
@@ -86,8 +92,8 @@ export class ConsumeQueue {
   }
 
   /**
-   * Adds the unit of one message. Throws LedgerError `CORRUPT` for an impossible offset and `DISK_FULL` or `DISK_FAILED`
-   * when buffered units cannot be written.
+   * Adds the unit of one message. Throws LedgerError `CORRUPT` for an impossible offset and
+   * `DISK_FULL` or `DISK_FAILED` when buffered units cannot be written.
    */
   append(queueOffset: number, physicalOffset: number, sizeBytes: number, tagsCode: number): void {
     if (
@@ -112,8 +118,9 @@ export class ConsumeQueue {
   }
 
   /**
-   * Visits units from `fromOffset` on, at most `maxUnits` (fillers count but are not shown), until `visit` returns false.
-   * Returns the offset to go on at: behind the last unit seen, or the one that `visit` refused.
+   * Visits units from `fromOffset` on, at most `maxUnits` (fillers count but are not shown), until
+   * `visit` returns false. Returns the offset to go on at: behind the last unit seen, or the one
+   * that `visit` refused.
    */
   read(fromOffset: number, maxUnits: number, visit: UnitVisitor): number {
     let at = Math.max(fromOffset, this.#first)
@@ -156,8 +163,9 @@ export class ConsumeQueue {
   }
 
   /**
-   * lower: the smallest offset whose message was stored at `timestampMs` or later; upper: the largest stored not later.
-   * Behind the newest message: maxOffset (rocketmq-remoting.md §5.5). `storeTimestampOf` gives -1 for a message it cannot read.
+   * lower: the smallest offset whose message was stored at `timestampMs` or later; upper: the
+   * largest stored not later. Behind the newest message: maxOffset (rocketmq-remoting.md §5.5).
+   * `storeTimestampOf` gives -1 for a message it cannot read.
    */
   offsetByTime(
     timestampMs: number,
@@ -176,7 +184,10 @@ export class ConsumeQueue {
     if (buffer.units * 4 < buffer.capacity) this.#dropBuffer()
   }
 
-  /** Syncs one file; true while more of this queue is unsynced. Unwritten units are not its business. */
+  /**
+   * Syncs one file; true while more of this queue is unsynced. Unwritten units are not its
+   * business.
+   */
   syncOne(): boolean {
     const storage = this.#storage
     const fileStart = this.#unsyncedFrom
@@ -232,7 +243,10 @@ export class ConsumeQueue {
     }
   }
 
-  /** Fillers up to `queueOffset`, as Apache does when the log's beginning or a queue's files were lost. */
+  /**
+   * Fillers up to `queueOffset`, as Apache does when the log's beginning or a queue's files were
+   * lost.
+   */
   #fillTo(queueOffset: number): void {
     const storage = this.#storage
     const isEmpty = this.#max === this.#first
@@ -349,7 +363,10 @@ export class ConsumeQueue {
     if (this.#unsyncedFrom < 0 || fileStart < this.#unsyncedFrom) this.#unsyncedFrom = fileStart
   }
 
-  /** Reads units from `at` on into scratch memory, not beyond `end` or the file's end; returns how many. */
+  /**
+   * Reads units from `at` on into scratch memory, not beyond `end` or the file's end; returns how
+   * many.
+   */
   #load(at: number, end: number, scratch: Scratch): number {
     const storage = this.#storage
     const fileStart = storage.fileStartOf(at)

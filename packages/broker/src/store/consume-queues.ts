@@ -1,6 +1,7 @@
 /**
- * All consume queues of a store: look-up by text or by the bytes in a message, write-back and sync in small steps.
- * Owns the directory `consumequeue`; a handle stays valid until its topic is deleted.
+ * All consume queues of a store: look-up by text or by the bytes in a message, write-back and sync
+ * in small steps. Owns the directory `consumequeue`; a handle stays valid until its topic is
+ * deleted.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +29,10 @@ export class ConsumeQueues {
     })
   }
 
-  /** Sum of maxOffset over all queues, and how many have units: recovery compares them with its checkpoint. */
+  /**
+   * Sum of maxOffset over all queues, and how many have units: recovery compares them with its
+   * checkpoint.
+   */
   get totals(): { units: number; queues: number } {
     return { units: this.#storage.unitTotal, queues: this.#storage.queueTotal }
   }
@@ -37,7 +41,9 @@ export class ConsumeQueues {
     return this.#storage.files.count
   }
 
-  /** Position of the log's first byte: units of messages below it do not count as stored any more. */
+  /**
+   * Position of the log's first byte: units of messages below it do not count as stored any more.
+   */
   get logMinPosition(): number {
     return this.#storage.logMinPosition
   }
@@ -47,8 +53,8 @@ export class ConsumeQueues {
   }
 
   /**
-   * Before anything else: takes over what the files hold of messages below `limitPosition`.
-   * Throws LedgerError `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log.
+   * Before anything else: takes over what the files hold of messages below `limitPosition`. Throws
+   * LedgerError `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log.
    */
   recover(limitPosition: number): void {
     const { directory } = this.#storage
@@ -77,7 +83,9 @@ export class ConsumeQueues {
     return this.#table.byName(topic)?.queues.get(queueId)
   }
 
-  /** The queue, made (in memory only) when needed. Check topic and queue id before: handles stay. */
+  /**
+   * The queue, made (in memory only) when needed. Check topic and queue id before: handles stay.
+   */
   obtain(topic: string, queueId: number): ConsumeQueue {
     const known = this.find(topic, queueId)
     if (known !== undefined) return known
@@ -87,7 +95,10 @@ export class ConsumeQueues {
     return queue
   }
 
-  /** The queues of the topic whose name is `bytes[start, end)`; undefined when it has none. Makes no string. */
+  /**
+   * The queues of the topic whose name is `bytes[start, end)`; undefined when it has none. Makes no
+   * string.
+   */
   topicByBytes(bytes: Buffer, start: number, end: number): TopicQueues | undefined {
     return this.#table.byBytes(bytes, start, end)
   }

@@ -1,7 +1,8 @@
 /**
- * Walks committed entries in order and gives every message its consume queue unit and its index keys.
- * Owns the position below which everything is in queues, index and state (shared as `arena.dispatched`). It never skips
- * what it cannot read: it throws LedgerError `CORRUPT`, and the thread stops.
+ * Walks committed entries in order and gives every message its consume queue unit and its index
+ * keys. Owns the position below which everything is in queues, index and state (shared as
+ * `arena.dispatched`). It never skips what it cannot read: it throws LedgerError `CORRUPT`, and the
+ * thread stops.
  */
 import { LedgerError } from '@ringledger/base'
 import { transactionType } from '@ringledger/protocol'
@@ -124,7 +125,9 @@ export class Dispatcher {
     this.#nextFromFiles(Math.min(committed, this.#arena.durable))
   }
 
-  /** What lies below `oldest` is on the disk; what is not on the disk yet must not be read ahead. */
+  /**
+   * What lies below `oldest` is on the disk; what is not on the disk yet must not be read ahead.
+   */
   #nextFromFiles(end: number): void {
     const window = this.#window
     const position = this.#position
@@ -169,7 +172,10 @@ export class Dispatcher {
     if (queue.waiters > 0) this.#listener.onMessage(queue, queueOffset, tagsCode)
   }
 
-  /** A delayed message that was delivered carries the progress of its level: it counts as a state record. */
+  /**
+   * A delayed message that was delivered carries the progress of its level: it counts as a state
+   * record.
+   */
   #foldDelayMark(position: number, end: number): void {
     const { preparedTransactionOffset, sysFlag } = this.#plan.message
     if (preparedTransactionOffset === 0 || transactionType(sysFlag) !== 0) return

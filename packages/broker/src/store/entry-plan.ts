@@ -1,6 +1,7 @@
 /**
- * What one log entry asks of the queues and the key index, worked out from its bytes without changing anything: the bytes may
- * be overwritten meanwhile, and then the plan is forgotten. Owns no state beyond the entry looked at last.
+ * What one log entry asks of the queues and the key index, worked out from its bytes without
+ * changing anything: the bytes may be overwritten meanwhile, and then the plan is forgotten. Owns
+ * no state beyond the entry looked at last.
  */
 import {
   ENTRY_HEADER_BYTES,
@@ -31,7 +32,9 @@ export const PlanKind = {
 } as const
 export type PlanKind = (typeof PlanKind)[keyof typeof PlanKind]
 
-/** Keys of one message that are indexed; its properties have room for more, but no one needs them. */
+/**
+ * Keys of one message that are indexed; its properties have room for more, but no one needs them.
+ */
 const MAX_KEYS = 1024
 const KEY_SEPARATOR = 0x20
 const UNKNOWN_LEVEL_DELAY_MS = 1000
@@ -59,8 +62,9 @@ export class EntryPlan {
   }
 
   /**
-   * Looks at the entry of `position` that starts at `offset`; its bytes end before `limit`, committed ones at position `end`.
-   * Returns what is wrong with it, '' when nothing is. With `stateOnly` ordinary messages are not looked into.
+   * Looks at the entry of `position` that starts at `offset`; its bytes end before `limit`,
+   * committed ones at position `end`. Returns what is wrong with it, '' when nothing is. With
+   * `stateOnly` ordinary messages are not looked into.
    */
   look(
     bytes: Buffer,

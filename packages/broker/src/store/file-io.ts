@@ -1,6 +1,6 @@
 /**
- * Whole-range reads and writes of files of this package. Owns the rule that a short write is continued and a failed one
- * is a `DISK_FULL` or `DISK_FAILED` error that names the file's purpose.
+ * Whole-range reads and writes of files of this package. Owns the rule that a short write is
+ * continued and a failed one is a `DISK_FULL` or `DISK_FAILED` error that names the file's purpose.
  */
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'

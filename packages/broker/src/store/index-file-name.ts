@@ -1,4 +1,7 @@
-/** Names of index files: their creation time `yyyyMMddHHmmssSSS` in local time, as Apache's; a later file has a larger name. */
+/**
+ * Names of index files: their creation time `yyyyMMddHHmmssSSS` in local time, as Apache's; a later
+ * file has a larger name.
+ */
 
 export function isIndexFileName(name: string): boolean {
   return /^\d{17}$/.test(name)

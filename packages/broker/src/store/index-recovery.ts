@@ -1,6 +1,7 @@
 /**
- * Brings the newest index file back to a known number of entries after a crash, without reading the log. Owns the rule
- * that afterwards no slot points at a dropped entry and everything behind the last entry is zero.
+ * Brings the newest index file back to a known number of entries after a crash, without reading the
+ * log. Owns the rule that afterwards no slot points at a dropped entry and everything behind the
+ * last entry is zero.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
@@ -20,9 +21,10 @@ import { readEntryAt, writeHeader } from './index-writer.ts'
 const CHUNK_ENTRIES = 8192
 
 /**
- * Cuts the file to the entries below `indexCount`. `pagesTrusted`: the kernel survived, so everything that was handed to it
- * is there and dropped entries can be undone one by one; else the slots are computed anew from the entries.
- * Returns the header. Throws LedgerError `CORRUPT` when an entry that must be there is not.
+ * Cuts the file to the entries below `indexCount`. `pagesTrusted`: the kernel survived, so
+ * everything that was handed to it is there and dropped entries can be undone one by one; else the
+ * slots are computed anew from the entries. Returns the header. Throws LedgerError `CORRUPT` when
+ * an entry that must be there is not.
  */
 export function cutIndexFile(
   path: string,

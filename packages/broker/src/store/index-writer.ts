@@ -1,6 +1,7 @@
 /**
- * The newest file of the key index, open for writing (format: rocketmq-store.md §2.4). Owns the invariants: entries reach the
- * file in order and before any slot that points at them; the header in memory is the truth, the one in the file follows.
+ * The newest file of the key index, open for writing (format: rocketmq-store.md §2.4). Owns the
+ * invariants: entries reach the file in order and before any slot that points at them; the header
+ * in memory is the truth, the one in the file follows.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
 import {
@@ -104,7 +105,10 @@ export class IndexWriter {
     this.pages.beginFlush()
   }
 
-  /** Hands up to `maxPages` pages to the kernel; true while more are left. The last step writes entries and header. */
+  /**
+   * Hands up to `maxPages` pages to the kernel; true while more are left. The last step writes
+   * entries and header.
+   */
   flushStep(maxPages: number): boolean {
     if (this.pages.flushStep(maxPages)) return true
     this.#writeEntries()

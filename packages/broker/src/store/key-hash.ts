@@ -1,6 +1,7 @@
 /**
- * Hashes of index keys straight from a message's bytes: Java's hash of `topic#key`, continued from the hash of `topic#`,
- * which is kept per topic. Text outside ASCII is decoded, because Java hashes UTF-16 units.
+ * Hashes of index keys straight from a message's bytes: Java's hash of `topic#key`, continued from
+ * the hash of `topic#`, which is kept per topic. Text outside ASCII is decoded, because Java hashes
+ * UTF-16 units.
  */
 import { javaHashCode, nonNegativeHash } from '@ringledger/protocol'
 

@@ -1,7 +1,8 @@
 /**
- * The key index: from `topic#key` to the physical offsets of messages, in Apache's files (rocketmq-store.md §2.4), for UNIQ_KEY
- * and each of KEYS. Tags (`topic#T#TAGS`, Apache 5.4 only) are left out: one busy tag is an endless chain.
- * Owns the directory `index`. Only the newest file is written; a full one is flushed, then only read.
+ * The key index: from `topic#key` to the physical offsets of messages, in Apache's files
+ * (rocketmq-store.md §2.4), for UNIQ_KEY and each of KEYS. Tags (`topic#T#TAGS`, Apache 5.4 only)
+ * are left out: one busy tag is an endless chain. Owns the directory `index`. Only the newest file
+ * is written; a full one is flushed, then only read.
  */
 import {
   closeSync,
@@ -30,7 +31,10 @@ import { cutIndexFile, readHeader } from './index-recovery.ts'
 import { type IndexShape, IndexWriter, readEntryAt } from './index-writer.ts'
 import { DEFAULT_MAX_FRAMES } from './slot-pages.ts'
 
-/** Entries looked at per query: a chain holds every key of its slot, and foreign files may hold very long ones. */
+/**
+ * Entries looked at per query: a chain holds every key of its slot, and foreign files may hold very
+ * long ones.
+ */
 const MAX_CHAIN_STEPS = 100_000
 
 export interface KeyIndexOptions {
@@ -46,7 +50,10 @@ export interface KeyIndexOptions {
   log?: (line: string) => void
 }
 
-/** How far the index was at some moment: the newest file ('' if none) and the number of its next entry. */
+/**
+ * How far the index was at some moment: the newest file ('' if none) and the number of its next
+ * entry.
+ */
 export interface IndexMark {
   fileName: string
   indexCount: number
@@ -97,8 +104,9 @@ export class KeyIndex {
   }
 
   /**
-   * Before anything else: takes over the files as they were at `mark`; what came later is dropped. `pagesTrusted`: the
-   * machine did not go down since. Throws LedgerError `CORRUPT` when the files do not have what the mark says: `clear`.
+   * Before anything else: takes over the files as they were at `mark`; what came later is dropped.
+   * `pagesTrusted`: the machine did not go down since. Throws LedgerError `CORRUPT` when the files
+   * do not have what the mark says: `clear`.
    */
   recover(mark: IndexMark, pagesTrusted: boolean): void {
     const names = readdirSync(this.#directory).filter(isIndexFileName).sort()
@@ -137,8 +145,9 @@ export class KeyIndex {
   }
 
   /**
-   * Physical offsets of messages whose key has the same hash, newest first, stored between `beginMs` and `endMs` (to the
-   * second, so a neighbour may slip in). The caller reads the messages and compares topic, key and time.
+   * Physical offsets of messages whose key has the same hash, newest first, stored between
+   * `beginMs` and `endMs` (to the second, so a neighbour may slip in). The caller reads the
+   * messages and compares topic, key and time.
    */
   query(topic: string, key: string, maxNum: number, beginMs: number, endMs: number): number[] {
     const search: Search = {

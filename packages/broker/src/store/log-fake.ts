@@ -1,6 +1,7 @@
 /**
- * A log for tests: entries in a small arena and, as if all of it were durable, in one growing buffer that stands for the
- * segment files. Owns the same layout rules as the real one: blanks at segment ends, physical offset = position + 48.
+ * A log for tests: entries in a small arena and, as if all of it were durable, in one growing
+ * buffer that stands for the segment files. Owns the same layout rules as the real one: blanks at
+ * segment ends, physical offset = position + 48.
  */
 import {
   blankNeeded,

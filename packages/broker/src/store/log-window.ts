@@ -1,6 +1,7 @@
 /**
- * A read-ahead buffer over the segment files for walking the log entry by entry. Owns the promise that the whole entry at
- * the asked position is in the buffer (of a blank: its header), or a LedgerError `CORRUPT`.
+ * A read-ahead buffer over the segment files for walking the log entry by entry. Owns the promise
+ * that the whole entry at the asked position is in the buffer (of a blank: its header), or a
+ * LedgerError `CORRUPT`.
  */
 import { LedgerError } from '@ringledger/base'
 import { BLANK_HEADER_BYTES, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'

@@ -1,6 +1,7 @@
 /**
- * Committed messages by physical offset, copied from the log arena while it has them, else from the segment files.
- * Owns the rule that nothing above the committed position is ever shown, and nothing that is not the start of a message.
+ * Committed messages by physical offset, copied from the log arena while it has them, else from the
+ * segment files. Owns the rule that nothing above the committed position is ever shown, and nothing
+ * that is not the start of a message.
  */
 import {
   ENTRY_HEADER_BYTES,
@@ -19,7 +20,10 @@ import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 
 /** What this package needs of the segment files; `LogFileReader` of @ringledger/io has it. */
 export interface LogFiles {
-  /** Copies up to `maxBytes` of the log from `position` on, perhaps fewer; 0 when the files do not have it. */
+  /**
+   * Copies up to `maxBytes` of the log from `position` on, perhaps fewer; 0 when the files do not
+   * have it.
+   */
   read(position: number, target: Buffer, offset: number, maxBytes: number): number
 }
 
@@ -31,7 +35,9 @@ export class MessageReader {
   readonly #files: LogFiles
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES)
   readonly #headView: DataView = new DataView(this.#head.buffer, this.#head.byteOffset, HEAD_BYTES)
-  /** Committed position as last seen; it only rises, so it is looked up only for a message above it. */
+  /**
+   * Committed position as last seen; it only rises, so it is looked up only for a message above it.
+   */
   #committed = 0
 
   constructor(arena: LogArena, files: LogFiles) {
@@ -39,7 +45,10 @@ export class MessageReader {
     this.#files = files
   }
 
-  /** Copies one stored message; false when it is not committed, gone, or no message of that size starts there. */
+  /**
+   * Copies one stored message; false when it is not committed, gone, or no message of that size
+   * starts there.
+   */
   read(physicalOffset: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
     if (sizeBytes < MIN_MESSAGE_BYTES || targetOffset + sizeBytes > target.length) return false
     if (!this.#isCommitted(physicalOffset, sizeBytes)) return false
@@ -47,7 +56,10 @@ export class MessageReader {
     return isMessageOf(target, targetOffset, sizeBytes)
   }
 
-  /** Size of the message that starts exactly there, -1 when none does. Safe for any number a client sends. */
+  /**
+   * Size of the message that starts exactly there, -1 when none does. Safe for any number a client
+   * sends.
+   */
   sizeAt(physicalOffset: number): number {
     if (!this.#readHead(physicalOffset)) return -1
     return entryBodyBytes(this.#headView, 0)
@@ -69,7 +81,9 @@ export class MessageReader {
     return end <= this.#committed
   }
 
-  /** The entry header and the message's first bytes, checked to be those of a message at that place. */
+  /**
+   * The entry header and the message's first bytes, checked to be those of a message at that place.
+   */
   #readHead(physicalOffset: number): boolean {
     if (!this.#isCommitted(physicalOffset, MIN_MESSAGE_BYTES)) return false
     const position = physicalOffset - ENTRY_HEADER_BYTES
@@ -97,7 +111,10 @@ export class MessageReader {
     return this.#readFiles(physicalOffset, sizeBytes, target, targetOffset)
   }
 
-  /** As `#copy`, from the entry's first byte; `position` may be anything, so what is found there must be checked. */
+  /**
+   * As `#copy`, from the entry's first byte; `position` may be anything, so what is found there
+   * must be checked.
+   */
   #copyRange(position: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
     const arena = this.#arena
     if (arena.holds(position)) {

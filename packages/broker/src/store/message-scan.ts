@@ -1,6 +1,7 @@
 /**
- * Picks out of a stored message, in one pass and without allocating, what dispatch needs. Owns the check that the message's
- * lengths add up and that it stands where it says; the fields are only valid after `scan` returned 'ok'.
+ * Picks out of a stored message, in one pass and without allocating, what dispatch needs. Owns the
+ * check that the message's lengths add up and that it stands where it says; the fields are only
+ * valid after `scan` returned 'ok'.
  */
 import {
   bodyLengthAt,

@@ -1,6 +1,7 @@
 /**
- * Descriptors of consume queue files, at most `limit` open at once: the one used longest ago is closed for the next.
- * Owns the invariant that a descriptor is closed exactly once, and then no longer in its owner's list.
+ * Descriptors of consume queue files, at most `limit` open at once: the one used longest ago is
+ * closed for the next. Owns the invariant that a descriptor is closed exactly once, and then no
+ * longer in its owner's list.
  */
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -31,8 +32,8 @@ export class OpenFiles {
   }
 
   /**
-   * The file of `owner` that starts at `fileStart`, opened when needed. A file that is missing or shorter than `sizeBytes`
-   * is made that long (sparse) if `create`; else undefined.
+   * The file of `owner` that starts at `fileStart`, opened when needed. A file that is missing or
+   * shorter than `sizeBytes` is made that long (sparse) if `create`; else undefined.
    */
   use(
     owner: OpenFile[],

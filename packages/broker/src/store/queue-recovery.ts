@@ -1,6 +1,7 @@
 /**
- * Finds out what a queue's files hold after a restart. Owns the rules: a queue ends at its first unit that is empty or
- * whose message lies at or above the limit; fillers at its end are not kept; everything behind the end is made zero.
+ * Finds out what a queue's files hold after a restart. Owns the rules: a queue ends at its first
+ * unit that is empty or whose message lies at or above the limit; fillers at its end are not kept;
+ * everything behind the end is made zero.
  */
 import {
   closeSync,
@@ -36,8 +37,9 @@ interface QueueFile {
 }
 
 /**
- * Reads one queue's directory; undefined when it holds no unit (its files are removed then).
- * Throws LedgerError `CORRUPT` when the files do not fit together: the queues must be rebuilt from the log.
+ * Reads one queue's directory; undefined when it holds no unit (its files are removed then). Throws
+ * LedgerError `CORRUPT` when the files do not fit together: the queues must be rebuilt from the
+ * log.
  */
 export function recoverQueue(
   storage: QueueStorage,
@@ -144,7 +146,10 @@ function withoutFillers(descriptor: number, units: number): number {
   return end
 }
 
-/** Units that a crash left behind the end must not be taken for new ones by a later recovery (Apache's or ours). */
+/**
+ * Units that a crash left behind the end must not be taken for new ones by a later recovery
+ * (Apache's or ours).
+ */
 function clearBehind(storage: QueueStorage, file: QueueFile, end: number): void {
   withFile(file.path, (descriptor) => {
     ftruncateSync(descriptor, end * CQ_UNIT_BYTES - file.start)

@@ -1,6 +1,7 @@
 /**
- * Searches in one consume queue. They rely on the order of a queue: physical offsets and store times do not fall from one
- * unit to the next, fillers apart, which stand for messages that the log no longer has.
+ * Searches in one consume queue. They rely on the order of a queue: physical offsets and store
+ * times do not fall from one unit to the next, fillers apart, which stand for messages that the log
+ * no longer has.
  */
 import type { ConsumeQueueUnit } from '@ringledger/protocol'
 
@@ -35,7 +36,10 @@ function nextUnit(queue: SearchableQueue, from: number, to: number, out: Consume
   })
 }
 
-/** Smallest offset in [low, high) whose message satisfies `isLater`, `high` if none; a filler is as late as the unit behind it. */
+/**
+ * Smallest offset in [low, high) whose message satisfies `isLater`, `high` if none; a filler is as
+ * late as the unit behind it.
+ */
 function firstWhere(
   queue: SearchableQueue,
   low: number,
@@ -54,7 +58,10 @@ function firstWhere(
   return nextUnit(queue, from, high, unit)
 }
 
-/** First unit that is no filler and whose message starts at or above `logMinPosition`; maxOffset if there is none. */
+/**
+ * First unit that is no filler and whose message starts at or above `logMinPosition`; maxOffset if
+ * there is none.
+ */
 export function findOldestReadable(queue: SearchableQueue, logMinPosition: number): number {
   const { firstStoredOffset, maxOffset } = queue
   const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }

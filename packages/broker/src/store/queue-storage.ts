@@ -1,7 +1,8 @@
 /**
- * What all consume queues of a store share: descriptors, scratch memory, the budget for unwritten units, the list of
- * queues with something to write, and the totals by which recovery notices that a queue is missing.
- * Invariant: `unitTotal` is the sum of maxOffset over all queues, `queueTotal` the number of queues with units.
+ * What all consume queues of a store share: descriptors, scratch memory, the budget for unwritten
+ * units, the list of queues with something to write, and the totals by which recovery notices that
+ * a queue is missing. Invariant: `unitTotal` is the sum of maxOffset over all queues, `queueTotal`
+ * the number of queues with units.
  */
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'

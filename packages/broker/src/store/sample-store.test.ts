@@ -1,4 +1,7 @@
-/** The store of a real RocketMQ 5.4.0 broker: its queues are read as they are, and rebuilt to the same bytes. */
+/**
+ * The store of a real RocketMQ 5.4.0 broker: its queues are read as they are, and rebuilt to the
+ * same bytes.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The store that a real RocketMQ 5.4.0 broker wrote (testdata/store), unpacked for tests, with the manifest an independent
- * reader made of it.
+ * The store that a real RocketMQ 5.4.0 broker wrote (testdata/store), unpacked for tests, with the
+ * manifest an independent reader made of it.
  */
 import { execFileSync } from 'node:child_process'
 import {
@@ -80,7 +80,10 @@ export function writeCheckpoint(rootDirectory: string, mark: DispatchMark): void
   file.close()
 }
 
-/** The units of every queue under `directory`, file contents up to the end of data, by `topic/queueId`. */
+/**
+ * The units of every queue under `directory`, file contents up to the end of data, by
+ * `topic/queueId`.
+ */
 export function queueUnitsOf(directory: string): Map<string, string> {
   const units = new Map<string, string>()
   for (const topic of readdirSync(directory)) {

@@ -1,7 +1,8 @@
 /**
- * The hash slots of the newest index file through a small write-back cache of 4 KiB pages, because Node has no mmap.
- * Owns the invariants: a changed page is written before its frame is reused, and `beforeWrite` (which puts the entries that
- * slots point at into the file) runs before any page is written.
+ * The hash slots of the newest index file through a small write-back cache of 4 KiB pages, because
+ * Node has no mmap. Owns the invariants: a changed page is written before its frame is reused, and
+ * `beforeWrite` (which puts the entries that slots point at into the file) runs before any page is
+ * written.
  */
 import { KEY_INDEX_HEADER_BYTES, KEY_INDEX_SLOT_BYTES } from '@ringledger/protocol'
 import { readFully, writeFully } from './file-io.ts'
@@ -9,7 +10,10 @@ import { readFully, writeFully } from './file-io.ts'
 const PAGE_BYTES = 4096
 const SLOTS_PER_PAGE = PAGE_BYTES / KEY_INDEX_SLOT_BYTES
 const FIRST_FRAMES = 64
-/** Changed pages written in one go when a frame is needed: `beforeWrite` is then paid once for all of them. */
+/**
+ * Changed pages written in one go when a frame is needed: `beforeWrite` is then paid once for all
+ * of them.
+ */
 const EVICTION_BATCH = 64
 
 export const DEFAULT_MAX_FRAMES = 2048

@@ -1,6 +1,7 @@
 /**
- * Decides at start from which position the log is dispatched, and brings queues and index to what they were there. Owns the
- * rule: what cannot be proved complete is thrown away and built anew from the log, which is the only truth.
+ * Decides at start from which position the log is dispatched, and brings queues and index to what
+ * they were there. Owns the rule: what cannot be proved complete is thrown away and built anew from
+ * the log, which is the only truth.
  */
 import { LedgerError } from '@ringledger/base'
 import type { Checkpoint, DispatchMark } from './checkpoint-file.ts'

@@ -1,6 +1,7 @@
 /**
- * Topics and their queues, found by name or by the name's UTF-8 bytes as they stand in a message, without making a string.
- * Owns an open-addressing hash table over bytes; the hash has a seed of its own, so that names cannot be chosen to collide.
+ * Topics and their queues, found by name or by the name's UTF-8 bytes as they stand in a message,
+ * without making a string. Owns an open-addressing hash table over bytes; the hash has a seed of
+ * its own, so that names cannot be chosen to collide.
  */
 import { randomInt } from 'node:crypto'
 import { equalBytes } from '@ringledger/protocol'

@@ -1,6 +1,7 @@
 /**
- * The newest units of one queue in memory, those that wait for their write and perhaps some written ones.
- * Owns the invariant `written <= units <= capacity`; unit k of the buffer is queue offset `first + k`.
+ * The newest units of one queue in memory, those that wait for their write and perhaps some written
+ * ones. Owns the invariant `written <= units <= capacity`; unit k of the buffer is queue offset
+ * `first + k`.
  */
 import { CQ_UNIT_BYTES } from '@ringledger/protocol'
 

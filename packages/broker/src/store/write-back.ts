@@ -1,7 +1,7 @@
 /**
- * Brings queues and index to the disk in small steps between other work, and notes in the checkpoint how far that is.
- * Owns the invariant: a mark is written only after everything below its position was handed over (or synced), and while the
- * log itself is durable up to there.
+ * Brings queues and index to the disk in small steps between other work, and notes in the
+ * checkpoint how far that is. Owns the invariant: a mark is written only after everything below its
+ * position was handed over (or synced), and while the log itself is durable up to there.
  */
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { ApacheMarks } from './apache-marks.ts'
@@ -58,8 +58,8 @@ export class WriteBack {
   }
 
   /**
-   * `idle`: nothing else waits, so a sync (some milliseconds) is welcome now. True while it wants to be called again at
-   * once.
+   * `idle`: nothing else waits, so a sync (some milliseconds) is welcome now. True while it wants
+   * to be called again at once.
    */
   tick(nowMs: number, idle: boolean): boolean {
     const flushes = this.#flush(nowMs)
@@ -74,7 +74,10 @@ export class WriteBack {
     this.#noteSynced(this.#markOfNow())
   }
 
-  /** After `settle` and the state record that ends at `endPosition`: queues as they are now belong to that position. */
+  /**
+   * After `settle` and the state record that ends at `endPosition`: queues as they are now belong
+   * to that position.
+   */
   settledBehindRecord(endPosition: number): void {
     this.#noteSynced({ ...this.#markOfNow(), position: endPosition, stateEnd: endPosition })
   }
