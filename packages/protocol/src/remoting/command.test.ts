@@ -135,6 +135,8 @@ test('malformed headers are corrupt', () => {
     '{"extFields":[1]}',
     '{"extFields":"a"}',
     '{"opaque":{}}',
+    `{"extFields":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    `{"extFields":{"a":${'9'.repeat(100_000)}}}`,
   ]
   for (const header of bad) assert.throws(() => decodeCommand(jsonFrame(header)), CORRUPT, header)
 })

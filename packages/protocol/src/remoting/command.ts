@@ -70,23 +70,30 @@ function extOf(value: unknown): Record<string, string> {
   return ext
 }
 
-function decodeJsonHeader(text: string): Omit<RemotingCommand, 'body'> {
-  let header: Record<string, unknown>
-  try {
-    header = asJsonObject(parseLenientJson(text), 'the header')
-  } catch (error) {
-    return corrupt(error instanceof Error ? error.message : 'not JSON')
-  }
-  const { remark } = header
-  return {
+function decodeJsonHeader(text: string, body: Buffer): RemotingCommand {
+  const header = asJsonObject(parseLenientJson(text), 'the header')
+  const command: RemotingCommand = {
     code: headerInteger(header.code, 'code', 0),
     language: languageOf(header.language),
     version: headerInteger(header.version, 'version', 0),
     opaque: headerInteger(header.opaque, 'opaque', 0),
     flag: headerInteger(header.flag, 'flag', 0),
-    ...(typeof remark === 'string' ? { remark } : {}),
     ext: extOf(header.extFields),
+    body,
     serializeType: SerializeType.JSON,
+  }
+  if (typeof header.remark === 'string') command.remark = header.remark
+  return command
+}
+
+/** What the JSON reader refuses is a damaged frame here, not a bad request. */
+function decodeJsonFrame(frame: Buffer, headerEnd: number, body: Buffer): RemotingCommand {
+  try {
+    return decodeJsonHeader(frame.toString('utf8', FRAME_HEADER_AT, headerEnd), body)
+  } catch (error) {
+    const isRefusedText = error instanceof LedgerError && error.code === 'BAD_REQUEST'
+    if (isRefusedText) return corrupt(error.message)
+    throw error
   }
 }
 
@@ -104,9 +111,7 @@ export function decodeCommand(frame: Buffer): RemotingCommand {
   if (headerEnd > frame.length) corrupt('it is longer than the frame')
   const type = frame[4]
   const body = frame.subarray(headerEnd)
-  if (type === SerializeType.JSON) {
-    return { ...decodeJsonHeader(frame.toString('utf8', FRAME_HEADER_AT, headerEnd)), body }
-  }
+  if (type === SerializeType.JSON) return decodeJsonFrame(frame, headerEnd, body)
   if (type !== SerializeType.ROCKETMQ) return corrupt(`unknown type ${type}`)
   return { ...decodeBinaryHeader(frame, FRAME_HEADER_AT, headerEnd), body }
 }

@@ -6,6 +6,8 @@ import { LedgerError } from '@ringledger/base'
 import { stringifyJson } from './json-writer.ts'
 
 const MAX_DEPTH = 200
+/** Converting a longer integer takes more than linear time. */
+const MAX_NUMBER_CHARACTERS = 400
 const BLANKS = /[ \t\r\n]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const BARE_KEY = /-?[\w$.]+/y
@@ -82,6 +84,7 @@ export class LenientJsonReader {
     const found = this.#match(NUMBER)
     if (found === null) this.#fail('a value is missing')
     const value = Number(found[0])
+    if (found[0].length > MAX_NUMBER_CHARACTERS) this.#fail('a number without end')
     const isInteger = found[1] === undefined && found[2] === undefined
     return isInteger && !Number.isSafeInteger(value) ? BigInt(found[0]) : value
   }

@@ -3,6 +3,7 @@
  * keys quoted, maps keyed by objects in fastjson's form, which Java peers expect for MessageQueue
  * keys.
  */
+import { LedgerError } from '@ringledger/base'
 
 /** A map whose keys are objects, written as `{{"a":1}:value,…}`. Make it with `objectKeyMap`. */
 export class ObjectKeyMap {
@@ -20,35 +21,43 @@ export function objectKeyMap(
   return new ObjectKeyMap(entries)
 }
 
-function stringifyMembers(members: Iterable<readonly [string, unknown]>): string {
+/** Deeper values are refused: they come from hostile input and would exhaust the stack. */
+const MAX_DEPTH = 250
+
+function membersText(members: Iterable<readonly [string, unknown]>, depth: number): string {
   let text = ''
   for (const [name, value] of members) {
     if (value === undefined) continue
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${stringifyJson(value)}`
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${valueText(value, depth)}`
   }
   return `{${text}}`
 }
 
-function stringifyObjectKeyMap(map: ObjectKeyMap): string {
+function objectKeyMapText(map: ObjectKeyMap, depth: number): string {
   const members = map.entries.map(([key, value]) => {
     const sorted = Object.entries(key).sort(([left], [right]) => (left < right ? -1 : 1))
-    return `${stringifyMembers(sorted)}:${stringifyJson(value)}`
+    return `${membersText(sorted, depth)}:${valueText(value, depth)}`
   })
   return `{${members.join(',')}}`
 }
 
-/**
- * Compact JSON: bigints as plain integers, `undefined` members left out, `Map` as object with
- * quoted keys, `ObjectKeyMap` in fastjson's form.
- */
-export function stringifyJson(value: unknown): string {
+function valueText(value: unknown, depth: number): string {
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  if (Array.isArray(value)) return `[${value.map(stringifyJson).join(',')}]`
-  if (value instanceof ObjectKeyMap) return stringifyObjectKeyMap(value)
+  if (depth === MAX_DEPTH) throw new LedgerError('BAD_REQUEST', 'JSON nested too deeply')
+  if (Array.isArray(value)) return `[${value.map((item) => valueText(item, depth + 1)).join(',')}]`
+  if (value instanceof ObjectKeyMap) return objectKeyMapText(value, depth + 1)
   if (value instanceof Map) {
     const members = Array.from(value, ([key, item]) => [String(key), item] as const)
-    return stringifyMembers(members)
+    return membersText(members, depth + 1)
   }
-  return stringifyMembers(Object.entries(value))
+  return membersText(Object.entries(value), depth + 1)
+}
+
+/**
+ * Compact JSON: bigints as plain integers, `undefined` members left out, `Map` as object with
+ * quoted keys, `ObjectKeyMap` in fastjson's form. Throws `BAD_REQUEST` when nested beyond reason.
+ */
+export function stringifyJson(value: unknown): string {
+  return valueText(value, 0)
 }

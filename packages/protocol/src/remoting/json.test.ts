@@ -77,6 +77,9 @@ test('malformed text is a bad request', () => {
 test('deep nesting is refused before the stack ends', () => {
   assert.throws(() => parseLenientJson(`${'['.repeat(1e6)}1234567890123456`), BAD)
   assert.throws(() => parseLenientJson('{{'.repeat(1e5)), BAD)
+  const deep = parseLenientJson(`${'['.repeat(1e5)}${']'.repeat(1e5)}`)
+  assert.throws(() => stringifyJson(deep), BAD)
+  assert.throws(() => parseLenientJson('7'.repeat(1e5)), BAD)
 })
 
 test('random text is read or refused, nothing else', () => {

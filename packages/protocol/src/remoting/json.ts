@@ -7,14 +7,15 @@ import { LedgerError } from '@ringledger/base'
 import { LenientJsonReader } from './json-reader.ts'
 import { stringifyJson } from './json-writer.ts'
 
-const SIXTEEN_DIGITS = /\d{16}/
+/** A number that may exceed 2^53; a string can look like one too, which only costs time. */
+const LONG_NUMBER = /(?:^|[:[,])\s*-?\d{16}/
 
 /**
  * Parses standard or fastjson text. Integers beyond 2^53 become bigint; an object in key place
  * becomes its compact JSON text. Throws `BAD_REQUEST` for anything else.
  */
 export function parseLenientJson(text: string): unknown {
-  if (!SIXTEEN_DIGITS.test(text)) {
+  if (!LONG_NUMBER.test(text)) {
     try {
       return JSON.parse(text)
     } catch {
