@@ -194,3 +194,24 @@ test('segments below the commit are deleted on request, and the log still opens'
   assert.equal(reader.indexOfPosition(first.firstPosition), first.firstIndex)
   assert.equal(reader.indexOfPosition(first.firstPosition - 1), -1)
 })
+
+test('space is zeroed ahead while nothing else waits, one segment ahead at most', () => {
+  const disk = new FakeDisk(seededRandom(8))
+  const config = { ...CONFIG, zeroAheadBytes: 1024 ** 2 }
+  const seam = new StoreFake(config, disk)
+  seam.settle()
+  const segments = (): number => disk.list('/r/dledger-n0/data').length
+  assert.ok(disk.usedBytes >= CONFIG.segmentBytes!, 'the first segment takes its space')
+  for (let i = 0; i < 20; i++) {
+    seam.append(5)
+    seam.settle()
+    const inUse = Math.floor(seam.core.end.position / CONFIG.segmentBytes!) + 1
+    assert.ok(segments() <= inUse + 1)
+  }
+  const synced: string[] = []
+  disk.trace = (operation, path) => {
+    if (path.includes('/data/') && operation !== 'read') synced.push(operation)
+  }
+  seam.settle()
+  assert.deepEqual(synced, [], 'at rest nothing is written')
+})

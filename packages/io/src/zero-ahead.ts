@@ -30,8 +30,9 @@ export class ZeroAhead {
 
   constructor(data: SegmentFiles, windowBytes: number, zeroedTo: number) {
     this.#data = data
-    this.#windowBytes = windowBytes
-    this.#stepBytes = Math.min(windowBytes, ZERO_STEP_BYTES)
+    // At most one segment behind the one in use: Apache refuses a store with more empty ones.
+    this.#windowBytes = Math.min(windowBytes, data.segmentBytes)
+    this.#stepBytes = Math.min(this.#windowBytes, ZERO_STEP_BYTES)
     this.#zeroedTo = zeroedTo
   }
 
