@@ -1,6 +1,6 @@
 /**
- * Puts the broker's tables together and is the `BrokerContext` that handlers see. Owns the node's role and the
- * opaques of the broker's own requests.
+ * Puts the broker's tables together and is the `BrokerContext` that handlers see. Owns the node's
+ * role and the opaques of the broker's own requests.
  */
 import type { Clock, Random } from '@ringledger/base'
 import { encodeHost, type RemotingCommand, RequestCode, UniqueIds } from '@ringledger/protocol'

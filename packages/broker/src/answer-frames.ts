@@ -1,6 +1,7 @@
 /**
- * Answers and the broker's own requests as remoting frames, always with a JSON header (every client reads it,
- * ali-ons reads nothing else). Owns the frame's length fields; a frame is laid out in the core ring directly.
+ * Answers and the broker's own requests as remoting frames, always with a JSON header (every client
+ * reads it, ali-ons reads nothing else). Owns the frame's length fields; a frame is laid out in the
+ * core ring directly.
  */
 import { assert } from '@ringledger/base'
 import type { CorePort } from './core-port-api.ts'
@@ -42,7 +43,9 @@ export function requestFrame(
   return frame
 }
 
-/** An answer whose body is read from the log into the frame itself; see `handlers/pull-answer.ts`. */
+/**
+ * An answer whose body is read from the log into the frame itself; see `handlers/pull-answer.ts`.
+ */
 export class BodyAnswer {
   readonly #port: CorePort
   readonly #ticket: Ticket
@@ -72,8 +75,8 @@ export class BodyAnswer {
   }
 
   /**
-   * Fewer bytes were there than announced: the frame keeps its size, so the header is filled up with blanks, which
-   * JSON allows between its members, and the body moves to the end.
+   * Fewer bytes were there than announced: the frame keeps its size, so the header is filled up
+   * with blanks, which JSON allows between its members, and the body moves to the end.
    */
   commitShortened(answer: Answer, bodyBytes: number): void {
     const headerEnd = this.#offset + this.#totalBytes - bodyBytes

@@ -1,6 +1,6 @@
 /**
- * A whole broker agent for tests: the real agent and store, a fake core thread, a clock that stands still. Nothing runs
- * by itself; `run()` does duties until there is nothing left to do.
+ * A whole broker agent for tests: the real agent and store, a fake core thread, a clock that stands
+ * still. Nothing runs by itself; `run()` does duties until there is nothing left to do.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -48,7 +48,10 @@ export class TestBroker {
     this.agent = opened.agent
   }
 
-  /** The process starts again on the same log and files; `clean` or as after a kill. Clients are gone. */
+  /**
+   * The process starts again on the same log and files; `clean` or as after a kill. Clients are
+   * gone.
+   */
   restart(clean: boolean): void {
     if (clean) this.store.close()
     const opened = this.#open()

@@ -1,7 +1,8 @@
 /**
- * The broker thread's duty cycle: requests from core, dispatch of the committed log, held pulls, timers. Owns the
- * order of a duty (apply first, then answer what the applying made true) and the node's role as handlers see it:
- * `serving` only after everything up to the leader's own first entry has been applied here.
+ * The broker thread's duty cycle: requests from core, dispatch of the committed log, held pulls,
+ * timers. Owns the order of a duty (apply first, then answer what the applying made true) and the
+ * node's role as handlers see it: `serving` only after everything up to the leader's own first
+ * entry has been applied here.
  */
 import { LedgerError } from '@ringledger/base'
 import {

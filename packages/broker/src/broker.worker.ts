@@ -1,6 +1,7 @@
 /**
- * Entry of the broker thread: opens the store, then runs the agent's duty cycle and sleeps in its doorbell between
- * duties. It has no event loop: orders of the main thread are read when the bell rings.
+ * Entry of the broker thread: opens the store, then runs the agent's duty cycle and sleeps in its
+ * doorbell between duties. It has no event loop: orders of the main thread are read when the bell
+ * rings.
  */
 import { flushCompileCache } from 'node:module'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'

@@ -1,6 +1,7 @@
 /**
- * Requests that the broker sends to clients and waits for (running info, direct consumption). Owns the invariant that
- * every call ends once: with the client's answer, at its deadline, or when the connection closes.
+ * Requests that the broker sends to clients and waits for (running info, direct consumption). Owns
+ * the invariant that every call ends once: with the client's answer, at its deadline, or when the
+ * connection closes.
  */
 import type { RemotingCommand } from '@ringledger/protocol'
 import { type Deadlined, DeadlineHeap } from './deadline-heap.ts'

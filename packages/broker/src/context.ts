@@ -1,6 +1,6 @@
 /**
- * What every handler gets: the broker's tables and the ways to answer, to propose a state change and to reach
- * clients. Invariant: only the broker thread touches any of it.
+ * What every handler gets: the broker's tables and the ways to answer, to propose a state change
+ * and to reach clients. Invariant: only the broker thread touches any of it.
  */
 import type { Clock, Random } from '@ringledger/base'
 import type { UniqueIds } from '@ringledger/protocol'
@@ -24,9 +24,10 @@ import type { Topics } from './topics.ts'
 
 /**
  * Answers one request code.
- * Returns the answer, or undefined when it will call `context.answer(ticket, …)` later. Throws RequestError for
- * a RocketMQ error code, LedgerError BAD_REQUEST (as protocol's ext readers do) for code 1; any other exception
- * becomes code 1 and one log line. The agent drops answers to one-way requests, so handlers need not look at that.
+ * Returns the answer, or undefined when it will call `context.answer(ticket, …)` later. Throws
+ * RequestError for a RocketMQ error code, LedgerError BAD_REQUEST (as protocol's ext readers do)
+ * for code 1; any other exception becomes code 1 and one log line. The agent drops answers to
+ * one-way requests, so handlers need not look at that.
  */
 export type Handler = (request: BrokerRequest, context: BrokerContext) => Answer | undefined
 
@@ -62,11 +63,13 @@ export interface BrokerContext {
   /** When this broker thread started, wall time. */
   readonly startedAtMs: number
   answer(ticket: Ticket, answer: Answer): void
-  /** Tells all members of a group that its membership changed (code 40), where the group wants that. */
+  /**
+   * Tells all members of a group that its membership changed (code 40), where the group wants that.
+   */
   notifyMembers(group: string): void
   /**
-   * Asks a client and calls back once: with its answer, or undefined when none came in time. The answer's body is
-   * valid only during the callback. False: nothing was sent.
+   * Asks a client and calls back once: with its answer, or undefined when none came in time. The
+   * answer's body is valid only during the callback. False: nothing was sent.
    */
   callClient(connectionId: number, call: ClientCall, onAnswer: OnClientAnswer): boolean
   /** One line for the operator. */

@@ -7,7 +7,9 @@ import type { ErrorCode } from '@ringledger/base'
 
 export type Role = 'leader' | 'follower' | 'candidate'
 
-/** What became of one proposed message. `ok: false` with LEADERSHIP_LOST or CLOSED may still commit. */
+/**
+ * What became of one proposed message. `ok: false` with LEADERSHIP_LOST or CLOSED may still commit.
+ */
 export type AppendResult =
   | {
       readonly ok: true
@@ -41,9 +43,9 @@ export interface PublishedTopic {
   /** False: every send to this topic comes to the broker thread. */
   readonly fast: boolean
   /**
-   * Next queue offset of each slot of the topic, in order of queue id. Present whenever `queueSlotBase` is new
-   * to a leader that already serves; a topic that moved to a new base keeps in core the larger of this and what
-   * core has assigned under the old base.
+   * Next queue offset of each slot of the topic, in order of queue id. Present whenever
+   * `queueSlotBase` is new to a leader that already serves; a topic that moved to a new base keeps
+   * in core the larger of this and what core has assigned under the old base.
    */
   readonly nextOffsets?: readonly number[]
 }
@@ -57,7 +59,10 @@ export interface AnswerClaim {
 export interface CorePort {
   /** Something arrived that `poll` has not handed on. */
   readonly pending: boolean
-  /** Hands on everything that arrived (requests, role changes, append completions); true if there was any. */
+  /**
+   * Hands on everything that arrived (requests, role changes, append completions); true if there
+   * was any.
+   */
   poll(events: CoreEvents): boolean
   /** Room for one complete answer frame; fill all of it, then `commitAnswer()`. */
   claimAnswer(connectionId: number, sizeBytes: number): AnswerClaim
@@ -66,13 +71,15 @@ export interface CorePort {
   send(connectionId: number, frame: Buffer): void
   close(connectionId: number): void
   /**
-   * Proposes one encoded message (copied during the call); core stamps queue offset, physical offset and store timestamp. Slot -1: no
-   * queue. False: core is busy and nothing was written. `onDone` runs inside a later `poll()`.
+   * Proposes one encoded message (copied during the call); core stamps queue offset, physical
+   * offset and store timestamp. Slot -1: no queue. False: core is busy and nothing was written.
+   * `onDone` runs inside a later `poll()`.
    */
   append(queueSlot: number, message: Buffer, onDone: (result: AppendResult) => void): boolean
   /**
-   * Proposes encoded messages, back to back in `messages`, at consecutive offsets of one queue with nothing in
-   * between: all or none. `onDone` gets one result per message. A port without it is used message by message.
+   * Proposes encoded messages, back to back in `messages`, at consecutive offsets of one queue with
+   * nothing in between: all or none. `onDone` gets one result per message. A port without it is
+   * used message by message.
    */
   appendBatch?(
     queueSlot: number,
@@ -81,11 +88,17 @@ export interface CorePort {
   ): boolean
   publishTopic(topic: PublishedTopic): void
   removeTopic(topic: string): void
-  /** The leader of `term` has applied its barrier: these are the next queue offsets, sends may start. */
+  /**
+   * The leader of `term` has applied its barrier: these are the next queue offsets, sends may
+   * start.
+   */
   serving(
     term: number,
     nextOffsets: Iterable<readonly [slot: number, nextQueueOffset: number]>,
   ): void
-  /** Publishes what was claimed, sent and appended since the last flush; the agent calls it once a duty. */
+  /**
+   * Publishes what was claimed, sent and appended since the last flush; the agent calls it once a
+   * duty.
+   */
   flush(): void
 }

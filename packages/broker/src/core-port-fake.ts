@@ -1,6 +1,7 @@
 /**
- * The core thread as the broker thread sees it, without threads: appends go into a real log arena, commits happen at
- * once or when the test says so. Answers and what core was told are kept for the test to look at.
+ * The core thread as the broker thread sees it, without threads: appends go into a real log arena,
+ * commits happen at once or when the test says so. Answers and what core was told are kept for the
+ * test to look at.
  */
 import type { Clock, ErrorCode } from '@ringledger/base'
 import {

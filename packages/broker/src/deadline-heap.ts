@@ -1,6 +1,6 @@
 /**
- * A binary heap of things with deadlines. Owns `heapIndex` of its items, so that removing any item costs
- * O(log n) and a removed item keeps no memory until its deadline.
+ * A binary heap of things with deadlines. Owns `heapIndex` of its items, so that removing any item
+ * costs O(log n) and a removed item keeps no memory until its deadline.
  */
 export interface Deadlined {
   readonly deadlineMs: number

@@ -1,7 +1,8 @@
 /**
- * Delay levels: their delays, and the mark that a re-put message carries so that progress and message are one log
- * entry (rocketmq-remoting.md §5.7). The mark lies in the message's prepared-transaction offset, which is 0 in every
- * other message without a transaction, cannot be set by a client and is not looked at by consumers.
+ * Delay levels: their delays, and the mark that a re-put message carries so that progress and
+ * message are one log entry (rocketmq-remoting.md §5.7). The mark lies in the message's
+ * prepared-transaction offset, which is 0 in every other message without a transaction, cannot be
+ * set by a client and is not looked at by consumers.
  */
 import { LedgerError } from '@ringledger/base'
 
@@ -11,11 +12,16 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 }
-/** Queue offsets below this and level numbers up to 511 fit one mark exactly (2^44 · 2^9 = 2^53). */
+/**
+ * Queue offsets below this and level numbers up to 511 fit one mark exactly (2^44 · 2^9 = 2^53).
+ */
 const LEVEL_STEP = 2 ** 44
 const MAX_LEVELS = 511
 
-/** Delay of each level in ms, level 1 first. Throws BAD_CONFIG for a text that is not `<number><s|m|h|d> …`. */
+/**
+ * Delay of each level in ms, level 1 first. Throws BAD_CONFIG for a text that is not
+ * `<number><s|m|h|d> …`.
+ */
 export function parseDelayLevels(text: string): number[] {
   const parts = text.trim().split(/\s+/)
   if (parts.length > MAX_LEVELS) {

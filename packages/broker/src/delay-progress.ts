@@ -1,7 +1,8 @@
 /**
- * Folds the marks of delivered delayed messages into the progress of their levels, on every node in log order. Owns the
- * rule that progress is a function of the log alone: it moves only from one message to the next, or to what a record says.
- * Marks that came too early (an earlier write failed) are remembered, so that a new leader does not deliver them again.
+ * Folds the marks of delivered delayed messages into the progress of their levels, on every node in
+ * log order. Owns the rule that progress is a function of the log alone: it moves only from one
+ * message to the next, or to what a record says. Marks that came too early (an earlier write
+ * failed) are remembered, so that a new leader does not deliver them again.
  */
 import { levelOfMark, queueOffsetOfMark } from './delay-levels.ts'
 

@@ -1,7 +1,8 @@
 /**
  * Who consumes: the members of each group and what the group subscribes to, learned from heartbeats
- * (rocketmq-remoting.md §5.2). In memory of this node only. Owns the invariants: a connection is a member of a
- * group at most once, a closed connection of none; members and subscriptions are bounded.
+ * (rocketmq-remoting.md §5.2). In memory of this node only. Owns the invariants: a connection is a
+ * member of a group at most once, a closed connection of none; members and subscriptions are
+ * bounded.
  */
 import type { Subscription } from './subscription.ts'
 
@@ -124,7 +125,10 @@ export class ConsumerGroups {
     return [...silent]
   }
 
-  /** Client ids of a group, without repeats, sorted: every member derives the same assignment from it. */
+  /**
+   * Client ids of a group, without repeats, sorted: every member derives the same assignment from
+   * it.
+   */
   clientIds(name: string): string[] {
     const group = this.#groups.get(name)
     if (group === undefined) return []

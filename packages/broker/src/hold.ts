@@ -1,7 +1,7 @@
 /**
- * Pulls that wait for a message (long polling). Owns the invariants: a held pull is in exactly one queue's set,
- * in the deadline heap and in its connection's set, or in none of them; a queue's `waiters` is the size of its
- * set; the number of held pulls is bounded.
+ * Pulls that wait for a message (long polling). Owns the invariants: a held pull is in exactly one
+ * queue's set, in the deadline heap and in its connection's set, or in none of them; a queue's
+ * `waiters` is the size of its set; the number of held pulls is bounded.
  */
 import { type Deadlined, DeadlineHeap } from './deadline-heap.ts'
 import type { Ticket } from './request.ts'

@@ -1,6 +1,6 @@
 /**
- * What the broker thread does now and then: silent clients, expired locks, statistics. Owns the rule that a closed
- * connection leaves nothing behind in any table.
+ * What the broker thread does now and then: silent clients, expired locks, statistics. Owns the
+ * rule that a closed connection leaves nothing behind in any table.
  */
 import type { AgentContext } from './agent-context.ts'
 import { StatName, WHOLE_BROKER } from './stats.ts'

@@ -1,6 +1,6 @@
 /**
- * Queue locks of ordered consumers: in memory of the leader only, rocketmq-remoting.md §5.3. Owns the invariant
- * that at most one client holds an unexpired lock of a queue within a group.
+ * Queue locks of ordered consumers: in memory of the leader only, rocketmq-remoting.md §5.3. Owns
+ * the invariant that at most one client holds an unexpired lock of a queue within a group.
  */
 export interface QueueName {
   readonly topic: string

@@ -1,4 +1,7 @@
-/** Log lines, but no more than a client's bad input may cause: a bounded number a second, the rest counted. */
+/**
+ * Log lines, but no more than a client's bad input may cause: a bounded number a second, the rest
+ * counted.
+ */
 import type { Clock } from '@ringledger/base'
 
 const LINES_PER_SECOND = 20

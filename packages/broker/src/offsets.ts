@@ -1,8 +1,9 @@
 /**
- * Consumer offsets. The leader applies an update to its memory at once and writes it to the log in batches; what
- * is not yet in the replicated state lies in an overlay over it. Owns the invariants: an overlay entry lives until
- * a record that carries it was applied; a node that does not lead has no overlay; a queue whose offset was reset
- * on the server side keeps that offset until its consumer was told (rocketmq-remoting.md §5.5, §5.6).
+ * Consumer offsets. The leader applies an update to its memory at once and writes it to the log in
+ * batches; what is not yet in the replicated state lies in an overlay over it. Owns the invariants:
+ * an overlay entry lives until a record that carries it was applied; a node that does not lead has
+ * no overlay; a queue whose offset was reset on the server side keeps that offset until its
+ * consumer was told (rocketmq-remoting.md §5.5, §5.6).
  */
 
 import { MAX_OFFSETS_PER_RECORD, type StateRecord } from './state/records.ts'
@@ -139,8 +140,8 @@ export class ConsumerOffsets {
   }
 
   /**
-   * Sets offsets from the server's side: at once for queries, and the next pull of each queue is told. Returns a
-   * failure when nothing was written; `onDone` is called otherwise.
+   * Sets offsets from the server's side: at once for queries, and the next pull of each queue is
+   * told. Returns a failure when nothing was written; `onDone` is called otherwise.
    */
   reset(
     topic: string,
@@ -248,7 +249,9 @@ export class ConsumerOffsets {
     return failure
   }
 
-  /** A record came back: its entries leave the overlay, or are dirty again if it was not written. */
+  /**
+   * A record came back: its entries leave the overlay, or are dirty again if it was not written.
+   */
   #returned(entries: readonly Pending[], failure: ChangeFailure): void {
     for (const pending of entries) {
       pending.recordsUnderWay -= 1

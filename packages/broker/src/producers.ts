@@ -1,6 +1,7 @@
 /**
- * Who produces: the connections of each producer group, learned from heartbeats. In memory of this node only.
- * Owns the invariants: a closed connection is in no group; the number of entries is bounded.
+ * Who produces: the connections of each producer group, learned from heartbeats. In memory of this
+ * node only. Owns the invariants: a closed connection is in no group; the number of entries is
+ * bounded.
  */
 import type { Member } from './groups.ts'
 

@@ -1,6 +1,6 @@
 /**
- * The slow path's way into the log: routes delayed messages, encodes, appends, and turns failures into RocketMQ's
- * codes. Owns the rule that nothing that breaks a size limit reaches core.
+ * The slow path's way into the log: routes delayed messages, encodes, appends, and turns failures
+ * into RocketMQ's codes. Owns the rule that nothing that breaks a size limit reaches core.
  */
 import { type ErrorCode, LedgerError } from '@ringledger/base'
 import {
@@ -31,7 +31,9 @@ export interface OutgoingMessage {
   readonly preparedTransactionOffset?: number
 }
 
-/** Level that the message asks for, 0 for none. Throws RequestError for a level that is no number. */
+/**
+ * Level that the message asks for, 0 for none. Throws RequestError for a level that is no number.
+ */
 export function delayLevelOf(properties: ReadonlyMap<string, string>): number {
   const text = properties.get(PropertyName.DELAY)
   if (text === undefined) return 0
@@ -41,7 +43,10 @@ export function delayLevelOf(properties: ReadonlyMap<string, string>): number {
   return Number(text)
 }
 
-/** Sends a message with a delay level to the schedule topic instead; levels above the highest are cut to it. */
+/**
+ * Sends a message with a delay level to the schedule topic instead; levels above the highest are
+ * cut to it.
+ */
 export function routeDelayed(message: OutgoingMessage, levels: number): void {
   const wanted = delayLevelOf(message.properties)
   if (wanted <= 0 || levels === 0) return

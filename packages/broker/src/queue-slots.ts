@@ -1,6 +1,7 @@
 /**
- * Dense numbers for the queues of all topics, so that core can keep a queue's next offset in an array. Owns the
- * invariant: no two live queues share a slot. A freed range is used again for a topic of the same size.
+ * Dense numbers for the queues of all topics, so that core can keep a queue's next offset in an
+ * array. Owns the invariant: no two live queues share a slot. A freed range is used again for a
+ * topic of the same size.
  */
 export class QueueSlots {
   readonly #bases = new Map<string, { base: number; count: number }>()

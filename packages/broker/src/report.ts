@@ -1,4 +1,7 @@
-/** What the broker thread tells the main thread, which registers the node at name servers and writes the log. */
+/**
+ * What the broker thread tells the main thread, which registers the node at name servers and writes
+ * the log.
+ */
 export interface BrokerReport {
   /** Topics were created, changed or deleted; called at most once a duty. */
   topicsChanged(): void

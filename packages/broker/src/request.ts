@@ -3,7 +3,10 @@
  * Invariant: a ticket is answered at most once; a one-way ticket never.
  */
 
-/** What is needed to answer later: keep this, never the request (its body is only valid during the call). */
+/**
+ * What is needed to answer later: keep this, never the request (its body is only valid during the
+ * call).
+ */
 export interface Ticket {
   readonly connectionId: number
   readonly opaque: number

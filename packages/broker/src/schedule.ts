@@ -1,9 +1,10 @@
 /**
- * Delivers delayed messages on the leader: when a message of SCHEDULE_TOPIC_XXXX is due, it is written again to its
- * real topic (rocketmq-remoting.md §5.7). Progress is exact across a change of leader, because the re-put message
- * carries the mark of the delayed one (`delay-levels.ts`): message and progress are one log entry, and every node
- * folds marks in log order. Owns the invariants: per level messages are written in order; progress never passes a
- * message that was not written; what is under way is bounded.
+ * Delivers delayed messages on the leader: when a message of SCHEDULE_TOPIC_XXXX is due, it is
+ * written again to its real topic (rocketmq-remoting.md §5.7). Progress is exact across a change of
+ * leader, because the re-put message carries the mark of the delayed one (`delay-levels.ts`):
+ * message and progress are one log entry, and every node folds marks in log order. Owns the
+ * invariants: per level messages are written in order; progress never passes a message that was not
+ * written; what is under way is bounded.
  */
 import {
   decodeMessage,
@@ -36,9 +37,14 @@ interface LevelState {
   /** Written, but not everything below was. */
   readonly ahead: Set<number>
   underWay: number
-  /** Lowest offset whose write failed, -1 for none: writing starts again there once nothing is under way. */
+  /**
+   * Lowest offset whose write failed, -1 for none: writing starts again there once nothing is under
+   * way.
+   */
   failedAt: number
-  /** `next` passed over messages: a record has to say so, since marks fold one after another only. */
+  /**
+   * `next` passed over messages: a record has to say so, since marks fold one after another only.
+   */
   passedOver: boolean
   /** That record is on its way. */
   moving: boolean
@@ -55,7 +61,10 @@ export class DelaySchedule {
   #underWay = 0
   #underWayBytes = 0
   #firstLevel = 0
-  /** The record that tells every node this leader's progress is in the log before anything is delivered. */
+  /**
+   * The record that tells every node this leader's progress is in the log before anything is
+   * delivered.
+   */
   #announced = false
   readonly #unit: Unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
 
@@ -67,7 +76,9 @@ export class DelaySchedule {
     return this.#levels.length > 0
   }
 
-  /** This node leads and has applied everything before its barrier: the state's progress is exact. */
+  /**
+   * This node leads and has applied everything before its barrier: the state's progress is exact.
+   */
   start(): void {
     const { delayLevelsMs, store } = this.#context
     this.#epoch += 1
@@ -112,8 +123,8 @@ export class DelaySchedule {
   }
 
   /**
-   * Nodes that came from different Apache stores disagree about the progress, and marks fold only where they fit: the
-   * leader's view is made everybody's.
+   * Nodes that came from different Apache stores disagree about the progress, and marks fold only
+   * where they fit: the leader's view is made everybody's.
    */
   #announce(): boolean {
     const started = this.#levels.filter(({ next }) => next > 0)
@@ -132,7 +143,7 @@ export class DelaySchedule {
   /** Wall time at which there is something to do, Infinity for never. */
   nextDueMs(): number {
     let earliest = Number.POSITIVE_INFINITY
-    if (this.#underWay >= MAX_UNDER_WAY) return earliest
+    if (!this.#hasRoom()) return earliest
     const nowMs = this.#context.clock.wallMs()
     for (const level of this.#levels) earliest = Math.min(earliest, this.#dueOf(level, nowMs))
     return earliest
@@ -278,6 +289,7 @@ export class DelaySchedule {
       level.next = Math.max(readable >= 0 ? readable : end, queue.minOffset, from)
     }
     level.passedOver = level.next > from
+    if (!level.passedOver) level.retryAtMs = this.#context.clock.wallMs() + RETRY_MS
   }
 
   #passOver(level: LevelState, reason: string): void {
@@ -286,7 +298,9 @@ export class DelaySchedule {
     level.passedOver = true
   }
 
-  /** Only when nothing is under way: progress must not pass a message whose write may still fail. */
+  /**
+   * Only when nothing is under way: progress must not pass a message whose write may still fail.
+   */
   #moveProgress(level: LevelState): void {
     const { changes, clock } = this.#context
     const epoch = this.#epoch
@@ -308,7 +322,9 @@ export class DelaySchedule {
   }
 }
 
-/** A due time further off than the level's delay comes from a clock that was wrong: it is due now. */
+/**
+ * A due time further off than the level's delay comes from a clock that was wrong: it is due now.
+ */
 function dueTime(tagsCode: number, level: LevelState, nowMs: number): number {
   return tagsCode > nowMs + level.delayMs ? nowMs : tagsCode
 }

@@ -29,7 +29,10 @@ export interface BrokerSettings {
   readonly litePullMessageEnable: boolean
   readonly maxTransferCountOnMessageInMemory: number
   readonly maxTransferBytesOnMessageInMemory: number
-  /** Bytes of the log's end that count as being in memory: a new group starts at 0 on a queue that is younger. */
+  /**
+   * Bytes of the log's end that count as being in memory: a new group starts at 0 on a queue that
+   * is younger.
+   */
   readonly accessMessageInMemoryMaxBytes: number
   /** A client without heartbeat for this long is dropped. */
   readonly channelExpiredTimeoutMs: number

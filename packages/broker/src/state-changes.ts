@@ -1,6 +1,6 @@
 /**
- * Proposes state records and tells when they took effect. Owns the rule that a change counts as done only after
- * its record has committed *and* was applied on this node.
+ * Proposes state records and tells when they took effect. Owns the rule that a change counts as
+ * done only after its record has committed *and* was applied on this node.
  */
 import { type Clock, type ErrorCode, LedgerError } from '@ringledger/base'
 import type { AppendResult, CorePort } from './core-port-api.ts'
@@ -44,8 +44,8 @@ export class StateChanges {
   }
 
   /**
-   * A failure that is returned means that nothing was written and `onDone` will not be called. Otherwise
-   * `onDone` is called once, during a later duty.
+   * A failure that is returned means that nothing was written and `onDone` will not be called.
+   * Otherwise `onDone` is called once, during a later duty.
    */
   propose(record: StateRecord, onDone: OnChange): ChangeFailure {
     const { port, clock, storeHost } = this.#options

@@ -1,7 +1,8 @@
 /**
- * Counters that RocketMQ's tools ask for (codes 28, 315): totals, and sums and rates over the last minute, hour and day.
- * Owns the bound on how many topics and groups are counted (what comes after that is counted in the broker's totals only)
- * and the rule that a counter which stood still for a day is forgotten.
+ * Counters that RocketMQ's tools ask for (codes 28, 315): totals, and sums and rates over the last
+ * minute, hour and day. Owns the bound on how many topics and groups are counted (what comes after
+ * that is counted in the broker's totals only) and the rule that a counter which stood still for a
+ * day is forgotten.
  */
 
 /** Name of a statistic, as VIEW_BROKER_STATS_DATA asks for it. */
@@ -37,7 +38,10 @@ export interface StatView {
   readonly day: StatWindow
 }
 
-/** How far back a window reaches and at which ticks it is sampled; the samples' times are the same for all counters. */
+/**
+ * How far back a window reaches and at which ticks it is sampled; the samples' times are the same
+ * for all counters.
+ */
 class Window {
   readonly steps: number
   readonly everyTicks: number

@@ -1,4 +1,7 @@
-/** What the broker's agents use of the store below them; `BrokerStore` fits it, and so does the fake for tests. */
+/**
+ * What the broker's agents use of the store below them; `BrokerStore` fits it, and so does the fake
+ * for tests.
+ */
 import type { DelayProgress } from './delay-progress.ts'
 import type { ReplicatedState } from './state/replicated-state.ts'
 import type { ConsumeQueue } from './store/consume-queue.ts'

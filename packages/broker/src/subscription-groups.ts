@@ -1,6 +1,7 @@
 /**
- * Configuration of consumer groups, with creation on first use (rocketmq-remoting.md §5.1). Owns the rule that a
- * group's creation is proposed once at a time and only by a leader; reading never waits for it.
+ * Configuration of consumer groups, with creation on first use (rocketmq-remoting.md §5.1). Owns
+ * the rule that a group's creation is proposed once at a time and only by a leader; reading never
+ * waits for it.
  */
 import { groupNameProblem } from '@ringledger/protocol'
 import type { RoleView } from './context.ts'
@@ -38,8 +39,8 @@ export class SubscriptionGroups {
   }
 
   /**
-   * The group's configuration; a new group gets the default at once while its record is on its way. Undefined
-   * when groups are not made on demand or the name is not allowed.
+   * The group's configuration; a new group gets the default at once while its record is on its way.
+   * Undefined when groups are not made on demand or the name is not allowed.
    */
   findOrCreate(group: string): GroupConfig | undefined {
     const known = this.#options.table.get(group)

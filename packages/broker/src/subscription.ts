@@ -1,6 +1,7 @@
 /**
- * What a consumer wants of a topic. Owns the rule that filters come from the subscription's text and never from
- * the hashes a client sent (Go and ali-ons send none or others), rocketmq-remoting.md §4.7.
+ * What a consumer wants of a topic. Owns the rule that filters come from the subscription's text
+ * and never from the hashes a client sent (Go and ali-ons send none or others),
+ * rocketmq-remoting.md §4.7.
  */
 import { javaHashCode } from '@ringledger/protocol'
 

@@ -1,6 +1,7 @@
 /**
- * The topics that a RocketMQ broker has from its start (rocketmq-remoting.md §5.1). Clients, the proxy and mqadmin
- * ask for the routes of several of them, above all of those named as the cluster and the broker.
+ * The topics that a RocketMQ broker has from its start (rocketmq-remoting.md §5.1). Clients, the
+ * proxy and mqadmin ask for the routes of several of them, above all of those named as the cluster
+ * and the broker.
  */
 import { SystemTopic, TopicPerm } from '@ringledger/protocol'
 import type { BrokerSettings } from './settings.ts'

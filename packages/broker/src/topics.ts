@@ -1,7 +1,7 @@
 /**
- * Topics on top of the replicated table: slots of their queues, what core is told of them, and their creation on
- * demand. Owns the invariants: core knows a topic only after its record was applied here; of several requests for
- * the same new topic one record is proposed.
+ * Topics on top of the replicated table: slots of their queues, what core is told of them, and
+ * their creation on demand. Owns the invariants: core knows a topic only after its record was
+ * applied here; of several requests for the same new topic one record is proposed.
  */
 import {
   isForbiddenToSend,
@@ -29,7 +29,9 @@ export interface TopicsOptions {
   readonly settings: BrokerSettings
   /** Offset that the next message of a queue gets, as far as this node has applied the log. */
   maxOffset(topic: string, queueId: number): number
-  /** A topic was created, changed (`config`) or deleted (undefined): routes have to be registered. */
+  /**
+   * A topic was created, changed (`config`) or deleted (undefined): routes have to be registered.
+   */
   onChanged(topic: string, config: TopicConfig | undefined): void
 }
 
@@ -66,8 +68,8 @@ export class Topics {
   }
 
   /**
-   * Makes sure of a topic: an existing one is left as it is. Returns a failure when nothing was written and
-   * `onDone` will not be called.
+   * Makes sure of a topic: an existing one is left as it is. Returns a failure when nothing was
+   * written and `onDone` will not be called.
    */
   create(config: TopicConfig, onDone: OnChange): ChangeFailure {
     const waiting = this.#creations.get(config.topicName)
@@ -86,7 +88,10 @@ export class Topics {
     return failure
   }
 
-  /** The configuration that a send to an unknown topic creates, or undefined (rocketmq-remoting.md §5.1). */
+  /**
+   * The configuration that a send to an unknown topic creates, or undefined (rocketmq-remoting.md
+   * §5.1).
+   */
   fromDefaultTopic(
     topic: string,
     defaultTopic: string,
@@ -143,7 +148,10 @@ export class Topics {
     })
   }
 
-  /** Retry topics have the dead-letter rule, broker-only topics are refused: both are the slow path's. */
+  /**
+   * Retry topics have the dead-letter rule, broker-only topics are refused: both are the slow
+   * path's.
+   */
   #isFast(config: TopicConfig): boolean {
     return (
       isWriteable(this.#options.settings.brokerPermission) &&

@@ -30,8 +30,8 @@ export const handleQueryOffset: Handler = ({ ext }, context) => {
 }
 
 /**
- * A new group starts at offset 0 while the whole queue is young: its first message still lies within the part of
- * the log that Apache counts as being in memory.
+ * A new group starts at offset 0 while the whole queue is young: its first message still lies
+ * within the part of the log that Apache counts as being in memory.
  */
 function startsInMemory(topic: string, queueId: number, context: BrokerContext): boolean {
   const queue = context.store.queues.find(topic, queueId)

@@ -1,7 +1,7 @@
 /**
- * Heartbeats (34) and farewells (35) of clients: membership of groups and what they subscribe to, in V1 and V2
- * form (rocketmq-remoting.md §5.2). The group's retry topic is made before the answer, since clients ask for its
- * route at once.
+ * Heartbeats (34) and farewells (35) of clients: membership of groups and what they subscribe to,
+ * in V1 and V2 form (rocketmq-remoting.md §5.2). The group's retry topic is made before the answer,
+ * since clients ask for its route at once.
  */
 import {
   groupNameProblem,
@@ -95,7 +95,9 @@ function retryTopicConfig(config: GroupConfig): TopicConfig | undefined {
   return defaultTopicConfig(name, config.retryQueueNums, TopicPerm.READ_WRITE)
 }
 
-/** Answers when the topics are there; a topic that cannot be made now is made by the next heartbeat. */
+/**
+ * Answers when the topics are there; a topic that cannot be made now is made by the next heartbeat.
+ */
 function answerAfter(
   topics: readonly TopicConfig[],
   request: BrokerRequest,

@@ -21,7 +21,10 @@ export function optionalTextMember(object: JsonObject, name: string): string | u
   return typeof value === 'string' ? value : undefined
 }
 
-/** Numbers beyond 2^53 (Go's nanosecond versions) lose their last digits, which only ever are compared. */
+/**
+ * Numbers beyond 2^53 (Go's nanosecond versions) lose their last digits, which only ever are
+ * compared.
+ */
 export function numberMember(object: JsonObject, name: string, missing: number): number {
   const value = object[name]
   if (value === undefined || value === null) return missing

@@ -1,4 +1,7 @@
-/** The header of a pull (11, 361) and the checks before it reads anything, rocketmq-remoting.md §5.4. */
+/**
+ * The header of a pull (11, 361) and the checks before it reads anything, rocketmq-remoting.md
+ * §5.4.
+ */
 import {
   extInt,
   extLong,

@@ -1,6 +1,7 @@
 /**
- * Finds the messages of one pull in a consume queue: count and byte limits, tag filter, result table of
- * rocketmq-remoting.md §5.4. One instance is used for all pulls, so nothing is allocated per message.
+ * Finds the messages of one pull in a consume queue: count and byte limits, tag filter, result
+ * table of rocketmq-remoting.md §5.4. One instance is used for all pulls, so nothing is allocated
+ * per message.
  */
 import { ResponseCode } from '@ringledger/protocol'
 import type { QueueView } from '../store-view.ts'

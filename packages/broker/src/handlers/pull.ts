@@ -1,7 +1,8 @@
 /**
- * Pulls (11, 361): reads messages, or holds the request until there are some (rocketmq-remoting.md §5.4). Found
- * messages go from the log straight into the answer's place in the ring. Served by every node; only a leader that
- * serves says that an offset is wrong, others send the consumer to it.
+ * Pulls (11, 361): reads messages, or holds the request until there are some (rocketmq-remoting.md
+ * §5.4). Found messages go from the log straight into the answer's place in the ring. Served by
+ * every node; only a leader that serves says that an offset is wrong, others send the consumer to
+ * it.
  */
 import { PullSysFlag, ResponseCode } from '@ringledger/protocol'
 import { BodyAnswer } from '../answer-frames.ts'
@@ -35,7 +36,10 @@ function mayHold({ pull }: CheckedPull, { ticket }: BrokerRequest): boolean {
   return !ticket.oneWay && (pull.sysFlag & PullSysFlag.SUSPEND) !== 0 && pull.suspendTimeoutMs > 0
 }
 
-/** The commit that some clients send along; counts on the leader, and never for a held pull's second run. */
+/**
+ * The commit that some clients send along; counts on the leader, and never for a held pull's second
+ * run.
+ */
 function commitOffset({ pull }: CheckedPull, context: BrokerContext): void {
   if ((pull.sysFlag & PullSysFlag.COMMIT_OFFSET) === 0 || pull.commitOffset < 0) return
   if (!context.role.serving) return
@@ -140,7 +144,10 @@ function readInto(
   }
 }
 
-/** Retention took messages away while they were read: the answer ends before the first missing one, or skips it. */
+/**
+ * Retention took messages away while they were read: the answer ends before the first missing one,
+ * or skips it.
+ */
 function shortenedAnswer(checked: CheckedPull, readCount: number): Answer {
   const missing = scan.queueOffsets[readCount] as number
   return readCount > 0

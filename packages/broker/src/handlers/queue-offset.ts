@@ -1,4 +1,7 @@
-/** What a queue holds: first and next offset, offset by time, time of the first message (30, 31, 29, 32). */
+/**
+ * What a queue holds: first and next offset, offset by time, time of the first message (30, 31, 29,
+ * 32).
+ */
 import { extInt, extLong, RequestCode, ResponseCode, requireExt } from '@ringledger/protocol'
 import type { BrokerContext, Handler } from '../context.ts'
 import type { Answer, BrokerRequest } from '../request.ts'

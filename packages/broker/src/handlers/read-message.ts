@@ -1,4 +1,6 @@
-/** Reads one stored message by the offset that a client names; such an offset is trusted in nothing. */
+/**
+ * Reads one stored message by the offset that a client names; such an offset is trusted in nothing.
+ */
 import type { BrokerContext } from '../context.ts'
 
 /** A copy of the message that starts exactly there; undefined when none does. */

@@ -1,6 +1,6 @@
 /**
- * What members of a group need to share its queues: the member list (38), queue locks (41, 42) and a server-side
- * assignment (400), rocketmq-remoting.md §5.2, §5.3.
+ * What members of a group need to share its queues: the member list (38), queue locks (41, 42) and
+ * a server-side assignment (400), rocketmq-remoting.md §5.2, §5.3.
  */
 import { LedgerError } from '@ringledger/base'
 import { jsonBody, RequestCode, ResponseCode, requireExt } from '@ringledger/protocol'

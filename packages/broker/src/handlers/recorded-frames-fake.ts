@@ -1,6 +1,7 @@
 /**
- * Requests and answers recorded from Apache RocketMQ 5.4.0 and its clients (`testdata/remoting/frames.json`), and the
- * comparison of our answers with theirs. Offsets in the log, times and hosts differ by nature and are left out.
+ * Requests and answers recorded from Apache RocketMQ 5.4.0 and its clients
+ * (`testdata/remoting/frames.json`), and the comparison of our answers with theirs. Offsets in the
+ * log, times and hosts differ by nature and are left out.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

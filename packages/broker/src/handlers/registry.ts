@@ -1,6 +1,6 @@
 /**
- * Which handler answers which request code. Admin handlers are added here by their files' maps; a code that is in
- * none of them is answered with REQUEST_CODE_NOT_SUPPORTED.
+ * Which handler answers which request code. Admin handlers are added here by their files' maps; a
+ * code that is in none of them is answered with REQUEST_CODE_NOT_SUPPORTED.
  */
 import { RequestCode, ResponseCode } from '@ringledger/protocol'
 import type { Handler } from '../context.ts'

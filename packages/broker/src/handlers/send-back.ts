@@ -1,6 +1,6 @@
 /**
- * A consumer gives a message back (36): it returns after a delay through the group's retry topic, or goes to the
- * dead-letter topic (rocketmq-remoting.md §3.3).
+ * A consumer gives a message back (36): it returns after a delay through the group's retry topic,
+ * or goes to the dead-letter topic (rocketmq-remoting.md §3.3).
  */
 import {
   decodeMessage,

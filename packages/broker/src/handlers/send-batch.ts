@@ -1,6 +1,6 @@
 /**
- * Batches (320, or m=true): one body that holds several messages, stored one after another in one queue
- * (rocketmq-remoting.md §4.6). Owns the rule that a malformed batch stores nothing.
+ * Batches (320, or m=true): one body that holds several messages, stored one after another in one
+ * queue (rocketmq-remoting.md §4.6). Owns the rule that a malformed batch stores nothing.
  */
 import {
   countBatchElements,

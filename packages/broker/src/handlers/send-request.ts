@@ -1,4 +1,7 @@
-/** The header of a send, in its long (10) and its one-letter form (310, 320), rocketmq-remoting.md §3.2. */
+/**
+ * The header of a send, in its long (10) and its one-letter form (310, 320), rocketmq-remoting.md
+ * §3.2.
+ */
 import { extBool, extInt, extLong, RequestCode, requireExt } from '@ringledger/protocol'
 import type { BrokerRequest } from '../request.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What sends and send-backs share: the dead-letter rule of retry topics and the wait for a topic's creation
- * (rocketmq-remoting.md §3.3).
+ * What sends and send-backs share: the dead-letter rule of retry topics and the wait for a topic's
+ * creation (rocketmq-remoting.md §3.3).
  */
 import {
   dlqTopicOf,

@@ -173,7 +173,7 @@ test('a batch becomes consecutive messages; a malformed one stores nothing', (t)
   assert.equal(broker.store.queues.maxOffset('New', 1), 3)
 })
 
-test('a retry send beyond its limit, or of an ordered group, goes to the dead-letter topic', (t) => {
+test('a retry send beyond its limit, or of an ordered group, goes to the DLQ', (t) => {
   const broker = leader(t)
   const retry = { topic: '%RETRY%G', properties: 'DELAY\u00013\u0002RETRY_TOPIC\u0001New\u0002' }
   assert.equal(broker.request(sendRequest({ ...retry, reconsumeTimes: 16 }))?.code, 0)
@@ -195,7 +195,7 @@ test('a retry send beyond its limit, or of an ordered group, goes to the dead-le
   assert.equal(broker.store.queues.maxOffset('%DLQ%G', 0), 3)
 })
 
-test('giving back: levels grow, then the dead-letter topic; nothing is stored without retry queues', (t) => {
+test('giving back: levels grow, then the DLQ; nothing without retry queues', (t) => {
   const broker = leader(t)
   broker.request(sendRequest({ topic: 'New' }))
   const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }

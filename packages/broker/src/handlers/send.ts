@@ -1,6 +1,7 @@
 /**
- * Sends that the core thread does not take by itself (10, 310, 320): unknown topics, delays, retry topics, batches,
- * unusual headers (rocketmq-remoting.md §3.2). Owns the order of the checks and what an answer to a send carries.
+ * Sends that the core thread does not take by itself (10, 310, 320): unknown topics, delays, retry
+ * topics, batches, unusual headers (rocketmq-remoting.md §3.2). Owns the order of the checks and
+ * what an answer to a send carries.
  */
 import {
   isForbiddenToSend,
@@ -112,7 +113,10 @@ function checkKind({ send, properties }: PendingSend): void {
   }
 }
 
-/** The send goes on when the topic's record has been applied; until then its body is copied and counted. */
+/**
+ * The send goes on when the topic's record has been applied; until then its body is copied and
+ * counted.
+ */
 function sendAfterCreation(
   config: TopicConfig,
   pending: PendingSend,
