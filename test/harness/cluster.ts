@@ -1,0 +1,305 @@
+/**
+ * A name server and a group of brokers as processes of their own, started through the shipped
+ * commands on free ports, with data in a directory that goes away with them. Owns the rule that
+ * only its own processes are ever signalled.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before } from 'node:test'
+import { RequestCode } from '@ringledger/protocol'
+import { freeBasePort } from '../support/ports.ts'
+import { ROOT } from '../support/run-command.ts'
+import { eventually } from './eventually.ts'
+import { OwnProcess } from './line-process.ts'
+import { ask, brokerIds, leaderOf } from './name-server.ts'
+
+export const CLUSTER_NAME = 'TestCluster'
+export const BROKER_NAME = 'TestGroup'
+const HOST = '127.0.0.1'
+/** The Java client also opens listenPort - 2 when asked to; so ten apart. */
+const BROKER_PORT_STEP = 10
+const FIRST_PEER_PORT = 5
+const PORT_OFFSETS: readonly number[] = [0, 5, 6, 7, 10, 20, 30]
+const SEGMENT_BYTES = 64 * 1024 * 1024
+const START_LIMIT_MS = 30_000
+const SHOWN_LOG_LINES = 40
+
+export interface ClusterOptions {
+  readonly nodes: 1 | 3
+  /** More lines for every broker.conf. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+interface Broker {
+  readonly id: string
+  readonly address: string
+  readonly configPath: string
+  process: OwnProcess | undefined
+  /** Killed or stopped: whatever a name server says, it does not lead. */
+  out: boolean
+}
+
+export class Cluster {
+  readonly nameServer: string
+  readonly directory: string
+  readonly #nodes: readonly Broker[]
+  #nameServerProcess: OwnProcess | undefined
+
+  private constructor(directory: string, basePort: number, options: ClusterOptions) {
+    this.directory = directory
+    this.nameServer = `${HOST}:${basePort}`
+    this.#nodes = Array.from({ length: options.nodes }, (_, index) => ({
+      id: `n${index}`,
+      address: `${HOST}:${basePort + (index + 1) * BROKER_PORT_STEP}`,
+      configPath: join(directory, `n${index}.conf`),
+      process: undefined,
+      out: false,
+    }))
+    for (const [index, { configPath, address }] of this.#nodes.entries()) {
+      writeConfig(configPath, {
+        ...this.#common(basePort, address.slice(HOST.length + 1)),
+        storePathRootDir: join(directory, `n${index}`),
+        dLegerSelfId: `n${index}`,
+        ...options.settings,
+      })
+    }
+  }
+
+  /** Resolves when the group leads and is registered. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const directory = mkdtempSync(join(tmpdir(), 'cluster-'))
+    mkdirSync(join(directory, 'logs'))
+    const cluster = new Cluster(directory, await freeBasePort(PORT_OFFSETS), options)
+    try {
+      await cluster.#start()
+    } catch (error) {
+      process.stderr.write(cluster.logs())
+      await cluster.stop()
+      throw error
+    }
+    return cluster
+  }
+
+  get ids(): readonly string[] {
+    return this.#nodes.map(({ id }) => id)
+  }
+
+  addressOf(id: string): string {
+    return this.#node(id).address
+  }
+
+  /** Where the others of the group connect. */
+  peerAddressOf(id: string): string {
+    const basePort = Number(this.nameServer.slice(HOST.length + 1))
+    return `${HOST}:${basePort + FIRST_PEER_PORT + this.ids.indexOf(id)}`
+  }
+
+  /** @throws Error when it does not run. */
+  pidOf(id: string): number {
+    const pid = this.#node(id).process?.pid
+    if (pid === undefined) throw new Error(`${id} does not run`)
+    return pid
+  }
+
+  /** The whole log of a node, or of `namesrv`. */
+  logOf(name: string): string {
+    return readFileSync(this.#logPath(name), 'utf8')
+  }
+
+  /** The node that leads and is registered as broker id 0, as soon as there is one. */
+  leader(): Promise<string> {
+    return eventually(
+      async () => {
+        const address = await leaderOf(this.nameServer, CLUSTER_NAME)
+        return this.#nodes.find((node) => node.address === address && !node.out)?.id
+      },
+      { what: 'a registered leader', limitMs: START_LIMIT_MS },
+    )
+  }
+
+  /** Resolves when every node that runs is registered, one of them as leader. */
+  async whole(): Promise<void> {
+    const wanted = this.#nodes.filter((node) => !node.out).map(({ address }) => address)
+    await this.leader()
+    await eventually(
+      async () => {
+        const known = await brokerIds(this.nameServer, BROKER_NAME)
+        const addresses = new Set(known.values())
+        return known.has(0) && wanted.every((address) => addresses.has(address)) ? true : undefined
+      },
+      { what: 'the registration of all nodes', limitMs: START_LIMIT_MS },
+    )
+  }
+
+  /** Signals one node; after one that ends it, resolves when it has ended. */
+  async kill(id: string, signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const node = this.#node(id)
+    node.out = signal !== 'SIGCONT'
+    if (signal === 'SIGKILL' || signal === 'SIGTERM') await node.process?.end(signal)
+    else node.process?.signal(signal)
+  }
+
+  /** Starts a node that has ended, with the store that it left. */
+  async restart(id: string): Promise<void> {
+    const node = this.#node(id)
+    await this.#startNode(node)
+    await this.whole()
+  }
+
+  /** kill -9 of the name server and a new one in its place; resolves when all have registered. */
+  async replaceNameServer(): Promise<void> {
+    await this.#nameServerProcess?.end('SIGKILL')
+    await this.#startNameServer()
+    await this.whole()
+  }
+
+  /** Makes a topic at the leader and resolves when its route is known. */
+  async createTopic(topic: string, queues = 8): Promise<void> {
+    const ext = {
+      topic,
+      defaultTopic: 'TBW102',
+      readQueueNums: String(queues),
+      writeQueueNums: String(queues),
+      perm: '6',
+      topicFilterType: 'SINGLE_TAG',
+      topicSysFlag: '0',
+      order: 'false',
+    }
+    await ask(this.addressOf(await this.leader()), {
+      code: RequestCode.UPDATE_AND_CREATE_TOPIC,
+      ext,
+    })
+    await eventually(async () => await leaderOf(this.nameServer, topic), {
+      what: `a route of ${topic}`,
+    })
+  }
+
+  /** The last lines of every log, for a test that failed. */
+  logs(): string {
+    const names = ['namesrv', ...this.ids]
+    return names.map((name) => `--- ${name}\n${tail(this.#logPath(name))}\n`).join('')
+  }
+
+  async stop(): Promise<void> {
+    const processes = [this.#nameServerProcess, ...this.#nodes.map(({ process }) => process)]
+    await Promise.all(processes.map((process) => process?.end('SIGKILL')))
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  async #start(): Promise<void> {
+    writeConfig(join(this.directory, 'namesrv.conf'), {
+      listenPort: this.nameServer.slice(HOST.length + 1),
+      bindAddress: HOST,
+      kvConfigPath: join(this.directory, 'kvConfig.json'),
+    })
+    await this.#startNameServer()
+    await Promise.all(this.#nodes.map((node) => this.#startNode(node)))
+    await this.whole()
+  }
+
+  async #startNameServer(): Promise<void> {
+    const configPath = join(this.directory, 'namesrv.conf')
+    this.#nameServerProcess = await this.#run('mqnamesrv', 'namesrv', configPath)
+  }
+
+  async #startNode(node: Broker): Promise<void> {
+    node.out = false
+    node.process = await this.#run('mqbroker', node.id, node.configPath, (started) => {
+      node.process = started
+    })
+  }
+
+  /** Resolves when the command serves. */
+  async #run(
+    command: string,
+    name: string,
+    configPath: string,
+    onStarted: (process: OwnProcess) => void = () => {},
+  ): Promise<OwnProcess> {
+    const started = new OwnProcess({
+      command: process.execPath,
+      args: [join(ROOT, `packages/cli/bin/${command}.mjs`), '-c', configPath],
+      cwd: this.directory,
+      env: { ...process.env, RINGLEDGER_READY_FD: '3' },
+      logPath: this.#logPath(name),
+    })
+    onStarted(started)
+    const serving = new Promise<boolean>((resolve) => {
+      started.readSteps((step) => {
+        if (step === 'serving') resolve(true)
+      })
+    })
+    const serves = await Promise.race([serving, started.ended().then(() => false)])
+    if (!serves) throw new Error(`${name} ended:\n${tail(this.#logPath(name))}`)
+    return started
+  }
+
+  #common(basePort: number, listenPort: string): Record<string, string> {
+    const peers = this.#nodes.map(
+      ({ id }, index) => `${id}-${HOST}:${basePort + FIRST_PEER_PORT + index}`,
+    )
+    return {
+      brokerClusterName: CLUSTER_NAME,
+      brokerName: BROKER_NAME,
+      brokerIP1: HOST,
+      bindAddress: HOST,
+      listenPort,
+      namesrvAddr: this.nameServer,
+      enableDLegerCommitLog: 'true',
+      dLegerGroup: BROKER_NAME,
+      dLegerPeers: peers.join(';'),
+      mappedFileSizeCommitLog: String(SEGMENT_BYTES),
+    }
+  }
+
+  #logPath(name: string): string {
+    return join(this.directory, 'logs', `${name}.log`)
+  }
+
+  #node(id: string): Broker {
+    const node = this.#nodes.find((candidate) => candidate.id === id)
+    if (node === undefined) throw new Error(`no node ${id}`)
+    return node
+  }
+}
+
+/**
+ * One cluster for all tests of a file; its logs are shown when one of them failed. Call the result
+ * inside of tests.
+ */
+export function useCluster(options: ClusterOptions): () => Cluster {
+  let cluster: Cluster | undefined
+  let failed = false
+  before(async () => {
+    cluster = await Cluster.start(options)
+  })
+  afterEach((context) => {
+    if ('passed' in context && context.passed === false) failed = true
+  })
+  after(async () => {
+    if (failed && cluster !== undefined) process.stderr.write(cluster.logs())
+    await cluster?.stop()
+  })
+  return () => {
+    if (cluster === undefined) throw new Error('the cluster did not start')
+    return cluster
+  }
+}
+
+function writeConfig(path: string, settings: Readonly<Record<string, string>>): void {
+  writeFileSync(
+    path,
+    `${Object.entries(settings)
+      .map((pair) => pair.join('='))
+      .join('\n')}\n`,
+  )
+}
+
+function tail(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-SHOWN_LOG_LINES).join('\n')
+  } catch {
+    return ''
+  }
+}
