@@ -1,4 +1,5 @@
 /** Reads every queue of a topic from its start and compares it with what a load was promised. */
+import { RemotingClient } from '@ringledger/network'
 import {
   checkMessage,
   decodeMessage,
@@ -7,7 +8,7 @@ import {
   ResponseCode,
   type StoredMessage,
 } from '@ringledger/protocol'
-import { LeaderLink } from './leader-link.ts'
+import { leaderAddress } from './leader-link.ts'
 import { sequenceOf } from './load-message.ts'
 import type { LoadRecord } from './record.ts'
 
@@ -35,13 +36,35 @@ const READ_TIMEOUT_MS = 10_000
 
 /** Reads at the leader. @throws Error when a queue cannot be read. */
 export async function audit(nameServer: string, record: LoadRecord): Promise<AuditResult> {
-  const link = new LeaderLink(nameServer)
+  return await auditNode(await leaderAddress(nameServer), record)
+}
+
+/** Reads at the broker `address`, which may be a follower. */
+export async function auditNode(address: string, record: LoadRecord): Promise<AuditResult> {
+  const client = new RemotingClient()
   const check = new Check(record)
+  await client.connect(address)
   try {
-    for (let queueId = 0; queueId < QUEUES; queueId++) await check.queue(link, queueId)
+    for (let queueId = 0; queueId < QUEUES; queueId++) await check.queue(client, queueId)
     return check.result()
   } finally {
-    await link.close()
+    await client.close()
+  }
+}
+
+/** End of each queue at the broker `address`. */
+export async function queueEnds(address: string, topic: string): Promise<number[]> {
+  const client = new RemotingClient()
+  await client.connect(address)
+  try {
+    const ends: number[] = []
+    for (let queueId = 0; queueId < QUEUES; queueId++) {
+      const ext = { topic, queueId: String(queueId) }
+      ends.push(await offsetOf(client, RequestCode.GET_MAX_OFFSET, ext))
+    }
+    return ends
+  } finally {
+    await client.close()
   }
 }
 
@@ -56,14 +79,14 @@ class Check {
     this.#record = record
   }
 
-  async queue(link: LeaderLink, queueId: number): Promise<void> {
+  async queue(client: RemotingClient, queueId: number): Promise<void> {
     const { topic } = this.#record
     const ends = { topic, queueId: String(queueId) }
-    const start = await offsetOf(link, RequestCode.GET_MIN_OFFSET, ends)
-    const end = await offsetOf(link, RequestCode.GET_MAX_OFFSET, ends)
+    const start = await offsetOf(client, RequestCode.GET_MIN_OFFSET, ends)
+    const end = await offsetOf(client, RequestCode.GET_MAX_OFFSET, ends)
     let next = start
     while (next < end) {
-      const bytes = await pull(link, topic, queueId, next)
+      const bytes = await pull(client, topic, queueId, next)
       const before = next
       for (let at = 0; at < bytes.length; at += msgTotalSize(bytes, at)) {
         next = this.#message(bytes, at, queueId, next)
@@ -104,11 +127,11 @@ class Check {
 }
 
 async function offsetOf(
-  link: LeaderLink,
+  client: RemotingClient,
   code: number,
   ext: Record<string, string>,
 ): Promise<number> {
-  const answer = await link.request({ code, ext }, READ_TIMEOUT_MS)
+  const answer = await client.request({ code, ext }, READ_TIMEOUT_MS)
   if (answer.code !== ResponseCode.SUCCESS) {
     throw new Error(`code ${code} was answered with ${answer.code} ${answer.remark ?? ''}`)
   }
@@ -116,7 +139,7 @@ async function offsetOf(
 }
 
 async function pull(
-  link: LeaderLink,
+  client: RemotingClient,
   topic: string,
   queueId: number,
   queueOffset: number,
@@ -134,7 +157,7 @@ async function pull(
     subVersion: '0',
     expressionType: 'TAG',
   }
-  const answer = await link.request({ code: RequestCode.PULL_MESSAGE, ext }, READ_TIMEOUT_MS)
+  const answer = await client.request({ code: RequestCode.PULL_MESSAGE, ext }, READ_TIMEOUT_MS)
   if (answer.code !== ResponseCode.SUCCESS) {
     throw new Error(
       `pull of ${topic}/${queueId} at ${queueOffset}: ${answer.code} ${answer.remark}`,
