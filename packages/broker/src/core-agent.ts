@@ -1,8 +1,9 @@
 /**
- * The core thread's work, turn by turn: client frames and peer messages come in as events, and everything they cause
- * is finished once at the end of the loop turn: durability reports, the broker thread's orders, entries to disk and
- * peers, commits and their answers, one write per socket.
- * Invariant: within a turn's end, entries are handed to disk and peers before answers are written.
+ * The core thread's work, turn by turn: client frames and peer messages come in as events, and
+ * everything they cause is finished once at the end of the loop turn: durability reports, the
+ * broker thread's orders, entries to disk and peers, commits and their answers, one write per
+ * socket. Invariant: within a turn's end, entries are handed to disk and peers before answers are
+ * written.
  */
 import { assert } from '@ringledger/base'
 import { ClaimRefusal, type Replica, Role } from '@ringledger/consensus'

@@ -1,6 +1,6 @@
 /**
- * The core thread's end of the two rings to the broker thread. Never waits: what does not fit is refused, and
- * the caller pauses the connection that sent it.
+ * The core thread's end of the two rings to the broker thread. Never waits: what does not fit is
+ * refused, and the caller pauses the connection that sent it.
  */
 import { assert } from '@ringledger/base'
 import type { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
@@ -116,7 +116,10 @@ export class CoreLink {
     this.#out.commit()
   }
 
-  /** Publishes the turn's frames; `always` also wakes the broker thread when there are none (a commit advanced). */
+  /**
+   * Publishes the turn's frames; `always` also wakes the broker thread when there are none (a
+   * commit advanced).
+   */
   flush(always: boolean): void {
     if (this.#out.publish() || always) this.#brokerBell.ring()
   }

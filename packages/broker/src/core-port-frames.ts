@@ -1,8 +1,9 @@
 /**
  * Frames on the two rings between the core thread and the broker thread. All numbers little endian.
  *
- * A request, an answer or an append may be longer than one ring frame: it travels as consecutive *parts*
- * behind the same 16-byte head. Parts of one item are never mixed with other frames of the same ring.
+ * A request, an answer or an append may be longer than one ring frame: it travels as consecutive
+ * *parts* behind the same 16-byte head. Parts of one item are never mixed with other frames of the
+ * same ring.
  *
  * ```
  * part head   0 int32 id (connection id; for an append: queue slot or -1)

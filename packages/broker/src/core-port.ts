@@ -1,6 +1,7 @@
 /**
- * The broker thread's door to the core thread: requests in, answers and appends out, over two SPSC rings.
- * Owns the promise that answers of one connection and appends leave in the order of the calls.
+ * The broker thread's door to the core thread: requests in, answers and appends out, over two SPSC
+ * rings. Owns the promise that answers of one connection and appends leave in the order of the
+ * calls.
  */
 import { assert } from '@ringledger/base'
 import type { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'

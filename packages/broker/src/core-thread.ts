@@ -1,6 +1,7 @@
 /**
- * Builds the core thread of `threads=folded`: client listener, the log's core and the fast path of sends in one event loop.
- * Everything that runs per message is in core-agent, send-front and replica; this file only connects them.
+ * Builds the core thread of `threads=folded`: client listener, the log's core and the fast path of
+ * sends in one event loop. Everything that runs per message is in core-agent, send-front and
+ * replica; this file only connects them.
  */
 import { randomInt } from 'node:crypto'
 import { systemClock } from '@ringledger/base'

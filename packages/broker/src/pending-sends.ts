@@ -1,6 +1,6 @@
 /**
- * Entries that were laid into the log and wait for their commit, oldest first, in fixed typed arrays.
- * Invariant: end positions grow from head to tail, so a commit position completes a prefix.
+ * Entries that were laid into the log and wait for their commit, oldest first, in fixed typed
+ * arrays. Invariant: end positions grow from head to tail, so a commit position completes a prefix.
  */
 import { assert } from '@ringledger/base'
 
@@ -24,7 +24,9 @@ export class PendingSends {
   readonly connectionId: Int32Array
   readonly opaque: Int32Array
   readonly queueId: Int32Array
-  /** Where the message's unique key lies, counted from the message's first byte; length 0 for none. */
+  /**
+   * Where the message's unique key lies, counted from the message's first byte; length 0 for none.
+   */
   readonly uniqueKeyStart: Int32Array
   readonly uniqueKeyBytes: Int32Array
   readonly kind: Uint8Array
@@ -66,7 +68,9 @@ export class PendingSends {
     return slot
   }
 
-  /** Slot of the oldest entry if it ends at or before `position`, else -1; `shift()` takes it off. */
+  /**
+   * Slot of the oldest entry if it ends at or before `position`, else -1; `shift()` takes it off.
+   */
   oldestUpTo(position: number): number {
     if (this.#head === this.#tail) return -1
     const slot = this.#head & this.#mask

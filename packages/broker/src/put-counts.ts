@@ -1,6 +1,7 @@
 /**
- * How many messages were stored, counted without looking at any: the growth of every queue's next offset between two
- * looks. Owns the rule that only what was stored while this node led counts, so that a group's nodes add up to the truth.
+ * How many messages were stored, counted without looking at any: the growth of every queue's next
+ * offset between two looks. Owns the rule that only what was stored while this node led counts, so
+ * that a group's nodes add up to the truth.
  */
 import type { RoleView } from './context.ts'
 import { type BrokerStats, StatName, WHOLE_BROKER } from './stats.ts'

@@ -1,8 +1,8 @@
 /**
  * Registers this node at every name server: at once when its role or topics change, and every
  * `registerNameServerPeriodMs` besides. Runs on the main thread.
- * Invariants: the state version is the Raft term, so a deposed leader never takes broker id 0 back; a name server that does
- * not answer never delays another one.
+ * Invariants: the state version is the Raft term, so a deposed leader never takes broker id 0 back;
+ * a name server that does not answer never delays another one.
  */
 import { RemotingClient, type RequestInit } from '@ringledger/network'
 import { RequestCode, stringifyJson } from '@ringledger/protocol'

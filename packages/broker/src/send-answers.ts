@@ -1,6 +1,7 @@
 /**
- * Writes the answers to plain sends straight into the connections' outboxes, and tells the broker thread what became
- * of its appends. Invariant: an entry is answered once, and a stored one only when it has committed.
+ * Writes the answers to plain sends straight into the connections' outboxes, and tells the broker
+ * thread what became of its appends. Invariant: an entry is answered once, and a stored one only
+ * when it has committed.
  */
 import type { Connection } from '@ringledger/network'
 import {

@@ -1,8 +1,8 @@
 /**
- * The core thread's fast path: plain sends to known topics go from the socket's bytes straight into the log arena,
- * and are answered when they have committed. Everything else is left to the broker thread.
- * Invariants: a queue's offsets are given out in log order; an answer leaves only after the commit position has
- * passed the message's end; nothing is allocated per message.
+ * The core thread's fast path: plain sends to known topics go from the socket's bytes straight into
+ * the log arena, and are answered when they have committed. Everything else is left to the broker
+ * thread. Invariants: a queue's offsets are given out in log order; an answer leaves only after the
+ * commit position has passed the message's end; nothing is allocated per message.
  */
 import { assert, type Clock } from '@ringledger/base'
 import { ClaimRefusal } from '@ringledger/consensus'
@@ -69,7 +69,9 @@ export class SendFront {
   readonly #parts = new MessageParts()
   readonly #scan: PropertyScan = { uniqueKeyStart: -1, uniqueKeyBytes: 0, terminated: true }
   readonly #properties = Buffer.allocUnsafeSlow(MAX_PROPERTIES_BYTES + 1)
-  /** The broker's properties followed by a UNIQ_KEY whose value is written anew for each message. */
+  /**
+   * The broker's properties followed by a UNIQ_KEY whose value is written anew for each message.
+   */
   readonly #withUniqueKey: Buffer
   readonly #uniqueKeyAt: number
   #serving = false
@@ -143,8 +145,8 @@ export class SendFront {
   }
 
   /**
-   * Orders one message that the broker thread has encoded; its answer goes back by sequence. Returns a refusal
-   * or the end position.
+   * Orders one message that the broker thread has encoded; its answer goes back by sequence.
+   * Returns a refusal or the end position.
    */
   orderEncoded(
     sequence: number,

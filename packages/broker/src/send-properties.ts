@@ -1,6 +1,7 @@
 /**
- * One look over a message's property bytes before it is stored: may the core thread take it by itself, and where is
- * its unique key. Invariant: whatever changes routing or needs broker state makes the answer "not plain".
+ * One look over a message's property bytes before it is stored: may the core thread take it by
+ * itself, and where is its unique key. Invariant: whatever changes routing or needs broker state
+ * makes the answer "not plain".
  */
 
 const NAME_END = 1

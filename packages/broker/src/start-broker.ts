@@ -1,7 +1,8 @@
 /**
- * Starts a broker process from its main thread: memory, then IO, then the broker thread, then the core thread, which opens
- * the ports. Supervises them: when one ends unexpectedly the process cannot keep its promises and says so.
- * Invariant: the main thread does nothing per message; it registers the node and follows roles.
+ * Starts a broker process from its main thread: memory, then IO, then the broker thread, then the
+ * core thread, which opens the ports. Supervises them: when one ends unexpectedly the process
+ * cannot keep its promises and says so. Invariant: the main thread does nothing per message; it
+ * registers the node and follows roles.
  */
 import { flushCompileCache } from 'node:module'
 import { Worker } from 'node:worker_threads'
@@ -44,7 +45,9 @@ export interface RunningBroker {
   status(): BrokerStatus
 }
 
-/** Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG. */
+/**
+ * Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG.
+ */
 export async function startBroker(settings: NodeSettings, log: BrokerLog): Promise<RunningBroker> {
   const broker = new BrokerProcess(settings, log)
   await broker.start()
@@ -218,7 +221,10 @@ class BrokerProcess implements RunningBroker {
     }
   }
 
-  /** Leaders register when they serve, followers when they know their leader (as Apache: after the first role event). */
+  /**
+   * Leaders register when they serve, followers when they know their leader (as Apache: after the
+   * first role event).
+   */
   #register(): void {
     const topics = this.#topics
     if (topics === undefined || this.#closing) return
@@ -264,13 +270,17 @@ class BrokerProcess implements RunningBroker {
       if (io === undefined) resolve()
       else io.once('exit', () => resolve())
     })
-    // The core thread closes the ports and tells the IO thread to close the store behind the last write.
+    // The core thread closes the ports and tells the IO thread to close the store behind the last
+    // write.
     await this.#closeWorker(this.#core)
     await this.#closeWorker(this.#broker)
     await ioEnded
   }
 
-  /** A leader gives its office away before it goes, so that clients wait milliseconds and not an election. */
+  /**
+   * A leader gives its office away before it goes, so that clients wait milliseconds and not an
+   * election.
+   */
   async #handOver(): Promise<void> {
     if (this.#role !== 'leader' || this.#settings.peers.length === 1) return
     await new Promise<void>((resolve) => {

@@ -1,7 +1,8 @@
 /**
- * What the core thread knows of topics, looked up by the topic's bytes as they stand in a request, and the next
- * offset of every queue. Invariant: while this node leads and serves, `nextOffset(slot)` is the offset that the
- * next entry of that queue gets; only this table hands offsets out.
+ * What the core thread knows of topics, looked up by the topic's bytes as they stand in a request,
+ * and the next offset of every queue. Invariant: while this node leads and serves,
+ * `nextOffset(slot)` is the offset that the next entry of that queue gets; only this table hands
+ * offsets out.
  */
 import { assert } from '@ringledger/base'
 import type { PublishedTopic } from './core-port-api.ts'

@@ -1,6 +1,7 @@
 /**
- * Makes unique message ids (UNIQ_KEY) for producers that send none, in the form of RocketMQ's clients: address, process,
- * a hash, milliseconds since the start of the month, a counter (rocketmq-remoting.md §4.2).
+ * Makes unique message ids (UNIQ_KEY) for producers that send none, in the form of RocketMQ's
+ * clients: address, process, a hash, milliseconds since the start of the month, a counter
+ * (rocketmq-remoting.md §4.2).
  */
 import type { Clock } from '@ringledger/base'
 
@@ -14,7 +15,9 @@ export class UniqueKeys {
   #nextMonthMs = 0
   #counter = 0
 
-  /** `hostBytes`: the four address bytes; `salt` tells processes on one host apart beside the pid. */
+  /**
+   * `hostBytes`: the four address bytes; `salt` tells processes on one host apart beside the pid.
+   */
   constructor(clock: Clock, hostBytes: Buffer, pid: number, salt: number) {
     this.#clock = clock
     const raw = Buffer.alloc(10)

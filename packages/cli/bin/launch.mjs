@@ -19,8 +19,9 @@ export async function launch(binUrl, file, main) {
     reExec(fileURLToPath(binUrl))
     return
   }
-  // Stripped types are kept between runs, for worker threads too (they go by the environment): without this each
-  // thread loads the compiler, which costs 200 ms at the start and 15 MB as long as it runs.
+  // Stripped types are kept between runs, for worker threads too (they go by the environment):
+  // without this each thread loads the compiler, which costs 200 ms at the start and 15 MB as long
+  // as it runs.
   nodeModule.enableCompileCache?.()
   const cacheDirectory = nodeModule.getCompileCacheDir?.()
   if (cacheDirectory !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(cacheDirectory)

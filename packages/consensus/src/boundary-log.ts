@@ -1,6 +1,7 @@
 /**
- * Remembers where entries ended, turn by turn, until they commit: the machine knows positions, a checkpoint also wants the
- * index. Bounded; when it overflows the oldest boundary is forgotten, which only makes a checkpoint a little older.
+ * Remembers where entries ended, turn by turn, until they commit: the machine knows positions, a
+ * checkpoint also wants the index. Bounded; when it overflows the oldest boundary is forgotten,
+ * which only makes a checkpoint a little older.
  */
 
 export interface CommittedBoundary {

@@ -1,7 +1,8 @@
 /**
- * Lays entries at the end of the log arena in their disk format: header, body, checksums, and the blank where an
- * entry does not fit into the segment. Owns the end of the local log: position, index, term and chain checksum.
- * Invariant: between two calls the bytes below `endPosition` are complete, sealed entries.
+ * Lays entries at the end of the log arena in their disk format: header, body, checksums, and the
+ * blank where an entry does not fit into the segment. Owns the end of the local log: position,
+ * index, term and chain checksum. Invariant: between two calls the bytes below `endPosition` are
+ * complete, sealed entries.
  */
 import { assert } from '@ringledger/base'
 import {
@@ -71,8 +72,9 @@ export class EntryWriter {
   }
 
   /**
-   * Makes room for an entry with a body of `bodyBytes`. Returns the arena offset of the body, to be filled before
-   * `seal`, or a `ClaimRefusal`. A claimed entry that is not sealed is forgotten by the next claim.
+   * Makes room for an entry with a body of `bodyBytes`. Returns the arena offset of the body, to be
+   * filled before `seal`, or a `ClaimRefusal`. A claimed entry that is not sealed is forgotten by
+   * the next claim.
    */
   claim(bodyBytes: number): number {
     const entryBytes = ENTRY_HEADER_BYTES + bodyBytes
@@ -110,8 +112,9 @@ export class EntryWriter {
   }
 
   /**
-   * Copies the checked entries behind the log's end: `source` holds the run from `sourcePosition` on at `start`, and
-   * `pieceEnds` cuts it into what is contiguous in the arena. False: the arena has no room, and the log ends where it did.
+   * Copies the checked entries behind the log's end: `source` holds the run from `sourcePosition`
+   * on at `start`, and `pieceEnds` cuts it into what is contiguous in the arena. False: the arena
+   * has no room, and the log ends where it did.
    */
   copyRun(
     source: Buffer,

@@ -1,7 +1,7 @@
 /**
- * Checks raw log bytes that came from a peer, before anything of them is copied: every entry's place, size,
- * checksums and order. Invariant: what passes is a gapless run of whole entries (each with the blank before it)
- * from `fromPosition` to the end of the bytes.
+ * Checks raw log bytes that came from a peer, before anything of them is copied: every entry's
+ * place, size, checksums and order. Invariant: what passes is a gapless run of whole entries (each
+ * with the blank before it) from `fromPosition` to the end of the bytes.
  */
 import {
   checkEntry,
@@ -30,7 +30,10 @@ export interface PayloadRun {
   lastTerm: number
   lastChainCrc: number
   spans: RunSpan[]
-  /** Where to cut the run for copying: behind what passes an arena lap, and before a piece grows too long. */
+  /**
+   * Where to cut the run for copying: behind what passes an arena lap, and before a piece grows too
+   * long.
+   */
   pieceEnds: number[]
 }
 
@@ -80,7 +83,8 @@ export function checkPayload(
     }
     expected.position = position
     const verdict = checkEntry(bytes, view, at, end - at, expected)
-    // Entries that Apache wrote carry no checksums; they may only stand before the first entry of ours.
+    // Entries that Apache wrote carry no checksums; they may only stand before the first entry of
+    // ours.
     const legacyAllowed = verdict === 'legacy' && run.lastChainCrc === 0
     if (verdict !== 'ok' && !legacyAllowed) return refuse(run, verdict)
     const term = entryTerm(view, at)
@@ -104,7 +108,10 @@ export function checkPayload(
   return run
 }
 
-/** Cuts the run so that each piece is contiguous in the arena (see LogArena: only an entry may pass a lap's end). */
+/**
+ * Cuts the run so that each piece is contiguous in the arena (see LogArena: only an entry may pass
+ * a lap's end).
+ */
 class PieceCutter {
   readonly #ends: number[]
   readonly #lapBytes: number

@@ -1,6 +1,6 @@
 /**
- * What the replica needs from the IO worker, from the peers' sockets and from the log files. The engine gives it
- * `IoClient`, `PeerHub` and `LogFileReader`; tests and the simulator give it fakes.
+ * What the replica needs from the IO worker, from the peers' sockets and from the log files. The
+ * engine gives it `IoClient`, `PeerHub` and `LogFileReader`; tests and the simulator give it fakes.
  */
 import type { HardState } from './core/index.ts'
 
@@ -45,7 +45,9 @@ export interface EntryRange {
 
 /** Reads older parts of the log from its files, off the event loop. */
 export interface CatchUpReader {
-  /** As many whole entries behind `from` as fit into `maxBytes` (at least one), not past `limit`. */
+  /**
+   * As many whole entries behind `from` as fit into `maxBytes` (at least one), not past `limit`.
+   */
   range(from: number, limit: number, maxBytes: number): EntryRange | Promise<EntryRange>
   /** Reads [from, to) into the start of `target`. */
   readAsync(from: number, to: number, target: Buffer): Promise<void>

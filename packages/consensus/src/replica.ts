@@ -1,8 +1,9 @@
 /**
- * Drives the Raft machine of one node: lays entries into the arena, asks the IO worker for durability, talks to the
- * peers and reports commits and roles. Runs on one event-loop thread; its owner calls `endTurn` once per loop turn.
- * Invariants: the arena's `appended` word is published after the bytes below it are complete; nothing leaves for a
- * peer or a client before the machine released it; a refused payload changes nothing.
+ * Drives the Raft machine of one node: lays entries into the arena, asks the IO worker for
+ * durability, talks to the peers and reports commits and roles. Runs on one event-loop thread; its
+ * owner calls `endTurn` once per loop turn. Invariants: the arena's `appended` word is published
+ * after the bytes below it are complete; nothing leaves for a peer or a client before the machine
+ * released it; a refused payload changes nothing.
  */
 import { assert } from '@ringledger/base'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
@@ -22,7 +23,10 @@ import type { CatchUpReader, LogStorage, PeerTransport } from './ports.ts'
 import { Replicator } from './replicator.ts'
 
 export interface ReplicaHooks {
-  /** A well-formed body for the entry that opens a term. `patch` gets its place in the log before it is sealed. */
+  /**
+   * A well-formed body for the entry that opens a term. `patch` gets its place in the log before it
+   * is sealed.
+   */
   barrier(term: number): Buffer
   patchBarrier(view: DataView, bodyOffset: number, bodyPosition: number): void
   /** `barrierEnd` is set for a leader: once the log is applied up to there, it may serve. */
@@ -224,7 +228,8 @@ export class Replica {
     this.#publish()
     if (this.#leading) {
       this.#replicator.pumpAll()
-      // Peers that get no entries this turn hear of the commit position at once, not at the next heartbeat.
+      // Peers that get no entries this turn hear of the commit position at once, not at the next
+      // heartbeat.
       this.raft.flushCommit()
       this.#act()
     }
@@ -232,8 +237,8 @@ export class Replica {
   }
 
   /**
-   * What was laid belongs to the current term, so the machine hears of it before any message that may end
-   * that term or make it compare ends.
+   * What was laid belongs to the current term, so the machine hears of it before any message that
+   * may end that term or make it compare ends.
    */
   #step(message: Message): void {
     if (this.#leading) this.#publish()
@@ -298,7 +303,8 @@ export class Replica {
   }
 
   #act(): void {
-    // Acting may cause new effects (a barrier is laid, a single node commits): go on until none are left.
+    // Acting may cause new effects (a barrier is laid, a single node commits): go on until none are
+    // left.
     for (let rounds = 0; ; rounds++) {
       assert(rounds < 64, 'effects settle')
       const effects = this.raft.takeEffects()
@@ -336,8 +342,8 @@ export class Replica {
   }
 
   /**
-   * Lets readers see what is committed *and* on this node's own disk: what they derive from it must not run ahead of
-   * the log that this node finds after a crash.
+   * Lets readers see what is committed *and* on this node's own disk: what they derive from it must
+   * not run ahead of the log that this node finds after a crash.
    */
   #show(): void {
     const visible = Math.min(this.#committed, this.#durable)

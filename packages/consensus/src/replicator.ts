@@ -1,7 +1,8 @@
 /**
- * Sends a leader's log to its peers: what is in the arena straight from there, older parts from the files, each peer
- * at its own pace. Invariants: bytes that a socket still holds are pinned in the arena; a peer that holds them for too
- * long loses its connection, so that it never stops the writer; one file read per peer is under way at most.
+ * Sends a leader's log to its peers: what is in the arena straight from there, older parts from the
+ * files, each peer at its own pace. Invariants: bytes that a socket still holds are pinned in the
+ * arena; a peer that holds them for too long loses its connection, so that it never stops the
+ * writer; one file read per peer is under way at most.
  */
 import { assert } from '@ringledger/base'
 import {
@@ -57,8 +58,8 @@ export class Replicator {
   }
 
   /**
-   * The writer has no room: a peer whose socket sits on the arena's oldest bytes is let go; it catches up from
-   * the files.
+   * The writer has no room: a peer whose socket sits on the arena's oldest bytes is let go; it
+   * catches up from the files.
    */
   releaseSlowPeers(endPosition: number, neededBytes: number): void {
     const { peers, peerIds, arena, hooks } = this.#options

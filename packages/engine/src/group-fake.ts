@@ -1,6 +1,6 @@
 /**
- * A whole group in one process for tests: real arenas, IO workers, sockets and files; only the clients are missing.
- * Each member's core runs on the calling thread's event loop.
+ * A whole group in one process for tests: real arenas, IO workers, sockets and files; only the
+ * clients are missing. Each member's core runs on the calling thread's event loop.
  */
 import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'

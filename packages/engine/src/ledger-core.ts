@@ -1,7 +1,7 @@
 /**
- * The log's part of the core thread: Raft, the arena's writer, the peers' sockets and the IO worker's client, on one event
- * loop. Whoever owns the thread orders entries through `replica` and calls `endTurn` once per loop turn.
- * Invariant: this object alone writes the arena.
+ * The log's part of the core thread: Raft, the arena's writer, the peers' sockets and the IO
+ * worker's client, on one event loop. Whoever owns the thread orders entries through `replica` and
+ * calls `endTurn` once per loop turn. Invariant: this object alone writes the arena.
  */
 import {
   type LogEnd,
@@ -188,7 +188,8 @@ export class LedgerCore {
         heartbeatTicks: Math.max(1, Math.round(heartbeatIntervalMs / TICK_MS)),
         electionTicksMin,
         electionTicksMax: Math.ceil(electionTicksMin * 1.5),
-        // What is on its way to a follower must fit into its arena beside what its disk has not taken yet.
+        // What is on its way to a follower must fit into its arena beside what its disk has not
+        // taken yet.
         maxBatchBytes: Math.min(MAX_BATCH_BYTES, this.arena.sizeBytes / 16),
         maxInflightBytes: Math.min(MAX_INFLIGHT_BYTES, this.arena.sizeBytes / 4),
         ...(preferredLeaderId === undefined ? {} : { preferredLeaderId }),

@@ -19,8 +19,9 @@ export interface LedgerSettings {
   /** The member that should lead whenever it can; none by default. */
   readonly preferredLeaderId?: string
   /**
-   * A follower that hears nothing from its leader for this long campaigns (with up to half as much again by chance).
-   * Too low: a pause of the leader costs an election; too high: a frozen leader is noticed late.
+   * A follower that hears nothing from its leader for this long campaigns (with up to half as much
+   * again by chance). Too low: a pause of the leader costs an election; too high: a frozen leader
+   * is noticed late.
    */
   readonly electionTimeoutMs: number
   /** A leader speaks to each follower at least this often; at most half of the election timeout. */
@@ -28,7 +29,10 @@ export interface LedgerSettings {
   readonly store: StoreConfig
   /** Bytes of a data segment; must be equal on all members. */
   readonly segmentBytes: number
-  /** True: an entry counts when it is fdatasync'ed on a majority; false: when it is in a majority's memory. */
+  /**
+   * True: an entry counts when it is fdatasync'ed on a majority; false: when it is in a majority's
+   * memory.
+   */
   readonly syncBeforeAck: boolean
   /** Bytes of the log's tail in shared memory. */
   readonly arenaBytes: number

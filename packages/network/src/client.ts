@@ -1,7 +1,7 @@
 /**
- * A caller's side of the remoting protocol, for registration at name servers, the admin tool and tests. Owns the
- * invariants: every request ends exactly once, by its answer, a timeout or the end of the connection; at most
- * `maxPending` wait at a time.
+ * A caller's side of the remoting protocol, for registration at name servers, the admin tool and
+ * tests. Owns the invariants: every request ends exactly once, by its answer, a timeout or the end
+ * of the connection; at most `maxPending` wait at a time.
  */
 import type { Socket } from 'node:net'
 import { LedgerError } from '@ringledger/base'
@@ -70,7 +70,8 @@ export class RemotingClient {
 
   /**
    * Connects to `host:port` (`[v6]:port`). A closed client may connect again.
-   * @throws LedgerError TIMEOUT or CLOSED when nobody answers there, BAD_REQUEST for an address that is none.
+   * @throws LedgerError TIMEOUT or CLOSED when nobody answers there, BAD_REQUEST for an address
+   * that is none.
    */
   async connect(address: string): Promise<void> {
     if (this.#socket) throw new LedgerError('BAD_REQUEST', 'the client is connected already')
@@ -91,7 +92,8 @@ export class RemotingClient {
 
   /**
    * Sends a request and waits for its answer, whatever its code.
-   * @throws LedgerError TIMEOUT, CLOSED (in both cases the server may have done it), BUSY (not sent).
+   * @throws LedgerError TIMEOUT, CLOSED (in both cases the server may have done it), BUSY (not
+   * sent).
    */
   request(command: RequestInit, timeoutMs: number): Promise<RemotingCommand> {
     return new Promise((resolve, reject) => {

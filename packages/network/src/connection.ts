@@ -1,6 +1,7 @@
 /**
- * One client connection. Owns the invariants: frames reach the handler whole, in order and at most 16 MiB long; nothing is
- * read while the client leaves more than the high-water mark of answers unread; closing is told exactly once.
+ * One client connection. Owns the invariants: frames reach the handler whole, in order and at most
+ * 16 MiB long; nothing is read while the client leaves more than the high-water mark of answers
+ * unread; closing is told exactly once.
  */
 import type { Socket } from 'node:net'
 import { MAX_FRAME_BYTES } from '@ringledger/protocol'
@@ -20,8 +21,8 @@ const PAUSED_BY_HANDLER = 2
 const PAUSED_BY_OUTBOX = 4
 
 /**
- * Takes one frame from its length field on, valid during the call. False says "not now": the connection stops reading, keeps
- * the frame, and offers it again after `resume()`.
+ * Takes one frame from its length field on, valid during the call. False says "not now": the
+ * connection stops reading, keeps the frame, and offers it again after `resume()`.
  */
 export type OnConnectionFrame =
   | ((connection: Connection, buffer: Buffer, start: number, end: number) => void)

@@ -1,7 +1,8 @@
 /**
- * Turns a byte stream into frames. Owns the invariants: the kept buffer stays small but for a large frame and only grows as
- * its bytes arrive (a length field alone costs nobody memory); all buffers of a process side together stay in a budget;
- * a frame is offered again until it was taken, and in order.
+ * Turns a byte stream into frames. Owns the invariants: the kept buffer stays small but for a large
+ * frame and only grows as its bytes arrive (a length field alone costs nobody memory); all buffers
+ * of a process side together stay in a budget; a frame is offered again until it was taken, and in
+ * order.
  */
 import { assert } from '@ringledger/base'
 
@@ -69,14 +70,17 @@ export class FrameReader {
   }
 
   /**
-   * Where the next bytes of the stream go; they are announced by {@link received}. Changes only during `received` and
-   * `feed`: a socket that was told a place keeps it over a pause.
+   * Where the next bytes of the stream go; they are announced by {@link received}. Changes only
+   * during `received` and `feed`: a socket that was told a place keeps it over a pause.
    */
   place(): Buffer {
     return this.#place
   }
 
-  /** The socket wrote `sizeBytes` to {@link place}. Returns false when no further bytes may be read now. */
+  /**
+   * The socket wrote `sizeBytes` to {@link place}. Returns false when no further bytes may be read
+   * now.
+   */
   received(sizeBytes: number): boolean {
     this.#end += sizeBytes
     this.#makeRoom(this.#offer())
@@ -126,7 +130,10 @@ export class FrameReader {
     if (extraBytes > 0) this.#options.budget.giveBack(extraBytes)
   }
 
-  /** Offers complete frames in order. Returns the length of the incomplete one at the end, as far as it is known. */
+  /**
+   * Offers complete frames in order. Returns the length of the incomplete one at the end, as far as
+   * it is known.
+   */
   #offer(): number {
     const { frameLength, onFrame } = this.#options
     let frameBytes = NEED_MORE

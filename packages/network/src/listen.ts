@@ -14,7 +14,8 @@ const BACKLOG = 1024
 
 /**
  * Resolves with the bound port.
- * @throws LedgerError PORT_BUSY when another process listens there, BAD_CONFIG when the address cannot be used.
+ * @throws LedgerError PORT_BUSY when another process listens there, BAD_CONFIG when the address
+ * cannot be used.
  */
 export function listenOn(server: Server, address: ListenAddress): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 /**
- * The port that clients connect to. Owns the invariants: at most `maxConnections` connections; silent ones close after the
- * idle time, by one timer for all; after `close` nothing of it is left on the loop.
+ * The port that clients connect to. Owns the invariants: at most `maxConnections` connections;
+ * silent ones close after the idle time, by one timer for all; after `close` nothing of it is left
+ * on the loop.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { Connection, type ConnectionContext, type ConnectionHandlers } from './connection.ts'

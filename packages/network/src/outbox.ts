@@ -1,6 +1,7 @@
 /**
- * What waits to be written to one socket. Owns the invariants: one `socket.write` per loop turn; bytes given to the socket
- * are not touched until the kernel has them (the buffer is reused only when the write went out at once, hot-path trap 5).
+ * What waits to be written to one socket. Owns the invariants: one `socket.write` per loop turn;
+ * bytes given to the socket are not touched until the kernel has them (the buffer is reused only
+ * when the write went out at once, hot-path trap 5).
  */
 import type { Socket } from 'node:net'
 import type { Flushable, Turn } from './turn.ts'
@@ -31,7 +32,10 @@ export class Outbox implements Flushable {
     this.#owner = owner
   }
 
-  /** Room for up to `sizeBytes`; returns the offset in {@link bytes}. Nothing is sent of it before {@link commit}. */
+  /**
+   * Room for up to `sizeBytes`; returns the offset in {@link bytes}. Nothing is sent of it before
+   * {@link commit}.
+   */
   claim(sizeBytes: number): number {
     const needed = this.#usedBytes + sizeBytes
     if (needed > this.bytes.length) this.#grow(needed)

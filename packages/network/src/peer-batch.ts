@@ -1,6 +1,7 @@
 /**
- * What goes to a peer in one write: headers copied into one buffer, log bytes as slices of where they lie. Owns the invariant
- * "slices are held, in place and in order, until the kernel has all of the batch"; small slices are copied and not held.
+ * What goes to a peer in one write: headers copied into one buffer, log bytes as slices of where
+ * they lie. Owns the invariant "slices are held, in place and in order, until the kernel has all of
+ * the batch"; small slices are copied and not held.
  */
 import type { Socket } from 'node:net'
 
@@ -11,7 +12,10 @@ export interface PeerPiece {
   readonly sizeBytes: number
   /** Log position of the first byte. */
   readonly position: number
-  /** False for bytes nobody overwrites (a buffer of their own); they do not count as unflushed. Otherwise true. */
+  /**
+   * False for bytes nobody overwrites (a buffer of their own); they do not count as unflushed.
+   * Otherwise true.
+   */
   readonly pinned?: boolean
 }
 
@@ -58,7 +62,10 @@ export class PeerBatch {
     }
   }
 
-  /** Hands everything to the socket as one write; `onTaken` is called when the kernel has it, also when that is at once. */
+  /**
+   * Hands everything to the socket as one write; `onTaken` is called when the kernel has it, also
+   * when that is at once.
+   */
   writeTo(socket: Socket, onTaken: () => void): void {
     const last = this.#buffers.length - 1
     if (last > 0) socket.cork()

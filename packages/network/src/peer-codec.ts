@@ -1,7 +1,8 @@
 /**
- * Raft messages to bytes and back. Append and its reply, which travel with every batch, have a fixed binary form;
- * everything else is MessagePack. Owns the invariant: what comes out of `decode` has the checked types of its fields, and
- * its `from` and `to` are those of the connection, never of the bytes.
+ * Raft messages to bytes and back. Append and its reply, which travel with every batch, have a
+ * fixed binary form; everything else is MessagePack. Owns the invariant: what comes out of `decode`
+ * has the checked types of its fields, and its `from` and `to` are those of the connection, never
+ * of the bytes.
  */
 import { assert, LedgerError } from '@ringledger/base'
 import { Packr } from 'msgpackr'

@@ -1,6 +1,6 @@
 /**
- * Keeps trying to reach one peer. Owns the waiting between attempts: short and random after a lost connection, long after the
- * peer refused us, never a loop without a wait.
+ * Keeps trying to reach one peer. Owns the waiting between attempts: short and random after a lost
+ * connection, long after the peer refused us, never a loop without a wait.
  */
 import type { Random } from '@ringledger/base'
 import type { PeerLink } from './peer-link.ts'

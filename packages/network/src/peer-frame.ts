@@ -1,5 +1,6 @@
 /**
- * Frames between nodes of a group. Owns the byte layout of their header (all numbers little-endian):
+ * Frames between nodes of a group. Owns the byte layout of their header (all numbers
+ * little-endian):
  *
  *   0  'RLP1'            4  u8 type    5  u8 flags   6  u16 spans
  *   8  u32 body bytes   12  u32 payload bytes

@@ -1,6 +1,7 @@
 /**
- * Peer hubs in memory, for tests and the simulator. Owns the invariant "nothing moves by itself": messages arrive when the
- * test moves the clock, in the order of their arrival times, and every loss and delay comes from the seeded random.
+ * Peer hubs in memory, for tests and the simulator. Owns the invariant "nothing moves by itself":
+ * messages arrive when the test moves the clock, in the order of their arrival times, and every
+ * loss and delay comes from the seeded random.
  */
 import type { Random } from '@ringledger/base'
 import type { PeerPiece } from './peer-batch.ts'
@@ -91,7 +92,10 @@ export class FakePeerNetwork {
     if (bothThere && !this.#cut.has(linkName(a, b))) this.#tellConnected(a, b)
   }
 
-  /** Moves the clock and delivers what is due, also what is sent meanwhile. Returns the number of deliveries. */
+  /**
+   * Moves the clock and delivers what is due, also what is sent meanwhile. Returns the number of
+   * deliveries.
+   */
   advance(byMs: number): number {
     const untilMs = this.nowMs + byMs
     for (const id of this.#joining.splice(0)) this.#connectAll(id)

@@ -1,7 +1,8 @@
 /**
- * The connections between the nodes of a group: one per pair, dialled by the node with the greater id. Owns the
- * invariants: at most one link per peer is up, a newer one replacing the older; a lost link is told within the loop turn;
- * what is queued for a peer is bounded. Delivery is in order while a link is up, and nothing survives its loss.
+ * The connections between the nodes of a group: one per pair, dialled by the node with the greater
+ * id. Owns the invariants: at most one link per peer is up, a newer one replacing the older; a lost
+ * link is told within the loop turn; what is queued for a peer is bounded. Delivery is in order
+ * while a link is up, and nothing survives its loss.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Random } from '@ringledger/base'
@@ -21,7 +22,9 @@ export interface PeerHubHandlers<Message extends PeerMessage> {
   onConnected(id: string): void
   /** What was on its way in either direction may be lost. */
   onDisconnected(id: string): void
-  /** The kernel has taken pieces that were held: {@link PeerHub.unflushedPosition} may have risen. */
+  /**
+   * The kernel has taken pieces that were held: {@link PeerHub.unflushedPosition} may have risen.
+   */
   onFlushed?(id: string): void
 }
 
@@ -38,7 +41,10 @@ export interface PeerHubOptions {
   readonly log?: NetworkLog
   /** `send` refuses above this. */
   readonly maxQueuedBytes?: number
-  /** A link on which nothing came for this long is closed; the other side says something every quarter of it. */
+  /**
+   * A link on which nothing came for this long is closed; the other side says something every
+   * quarter of it.
+   */
   readonly silenceMs?: number
   readonly minBackoffMs?: number
   readonly maxBackoffMs?: number
@@ -97,7 +103,9 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return this.#port
   }
 
-  /** Resolves once peers can connect, and starts to dial. @throws LedgerError PORT_BUSY, BAD_CONFIG. */
+  /**
+   * Resolves once peers can connect, and starts to dial. @throws LedgerError PORT_BUSY, BAD_CONFIG.
+   */
   async listen(): Promise<void> {
     this.#takeover = await takeoverWorks()
     this.#port = await listenOn(this.#server, this.#options)
@@ -119,9 +127,9 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   }
 
   /**
-   * Queues a message, and behind it the bytes of `pieces` without copying: they must stay as they are until
-   * {@link unflushedPosition} has passed them or the link is down. False when the peer is not connected or its queue is full:
-   * nothing goes out then. True promises nothing about arrival.
+   * Queues a message, and behind it the bytes of `pieces` without copying: they must stay as they
+   * are until {@link unflushedPosition} has passed them or the link is down. False when the peer is
+   * not connected or its queue is full: nothing goes out then. True promises nothing about arrival.
    */
   send(to: string, message: Message, pieces: readonly PeerPiece[] = NO_PIECES): boolean {
     return this.#links.get(to)?.send(message, pieces) ?? false
@@ -131,7 +139,10 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return this.#links.get(id)?.up ?? false
   }
 
-  /** Lowest log position of pinned pieces for `id` (without `id`: for any peer) that the kernel has not taken; Infinity: none. */
+  /**
+   * Lowest log position of pinned pieces for `id` (without `id`: for any peer) that the kernel has
+   * not taken; Infinity: none.
+   */
   unflushedPosition(id?: string): number {
     if (id !== undefined) {
       return this.#links.get(id)?.unflushedPosition ?? Number.POSITIVE_INFINITY
@@ -146,7 +157,10 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return this.#links.get(id)?.queuedBytes ?? 0
   }
 
-  /** Closes the link, which releases its pieces at once; `onDisconnected` follows, then a new attempt to connect. */
+  /**
+   * Closes the link, which releases its pieces at once; `onDisconnected` follows, then a new
+   * attempt to connect.
+   */
   drop(id: string, reason: string): void {
     this.#links.get(id)?.close(reason)
   }
@@ -208,7 +222,10 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return undefined
   }
 
-  /** The link that was up until now goes down first, so that its loss is told before the new connection. */
+  /**
+   * The link that was up until now goes down first, so that its loss is told before the new
+   * connection.
+   */
   #replace(link: PeerLink): void {
     const older = this.#links.get(link.peerId)
     this.#links.set(link.peerId, link)
@@ -264,7 +281,8 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
 
   #tick(): void {
     const nowMs = performance.now()
-    // A late tick means that this process stood still: what the peers sent meanwhile waits unread, so nobody is judged.
+    // A late tick means that this process stood still: what the peers sent meanwhile waits unread,
+    // so nobody is judged.
     const wasLate = nowMs - this.#lastTickMs > 2 * this.#tickMs()
     this.#lastTickMs = nowMs
     for (const link of [...this.#links.values(), ...this.#greeting]) {

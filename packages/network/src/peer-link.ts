@@ -1,7 +1,8 @@
 /**
- * One connection to another node, from its first byte to its last. Owns the invariants: no message before both HELLOs were
- * checked; one write under way at a time, so that it is known which log bytes the kernel still reads from where they lie;
- * the owner hears exactly once that the link is down.
+ * One connection to another node, from its first byte to its last. Owns the invariants: no message
+ * before both HELLOs were checked; one write under way at a time, so that it is known which log
+ * bytes the kernel still reads from where they lie; the owner hears exactly once that the link is
+ * down.
  */
 import type { Socket } from 'node:net'
 import { LedgerError } from '@ringledger/base'
@@ -88,7 +89,8 @@ export class PeerLink implements ByteTaker {
     this.#socket = socket
     this.#address = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`
     socket.setNoDelay(true)
-    // A process that was killed says so by 'end': waiting for 'close' would cost the turn in which votes could start.
+    // A process that was killed says so by 'end': waiting for 'close' would cost the turn in which
+    // votes could start.
     socket.on('end', () => this.#down('closed by the other side'))
     socket.on('error', (error) => this.#down(error.message))
     socket.on('close', () => this.#down('closed'))
@@ -136,7 +138,10 @@ export class PeerLink implements ByteTaker {
     return true
   }
 
-  /** Destroys the socket, which lets go of all pieces at once; the owner's `onDown` follows on the event loop. */
+  /**
+   * Destroys the socket, which lets go of all pieces at once; the owner's `onDown` follows on the
+   * event loop.
+   */
   close(reason: string): void {
     if (this.#closed) return
     this.#closed = true

@@ -1,7 +1,8 @@
 /**
- * Reads a socket into a kept buffer (hot-path rule 10). The one place that knows Node's private field `_handle`: `onread` is
- * ignored for accepted sockets, so their handle moves into a new socket that has it. Owns the fallback: where the
- * self-test finds that this does not work, 'data' events and a copy do the same, slower.
+ * Reads a socket into a kept buffer (hot-path rule 10). The one place that knows Node's private
+ * field `_handle`: `onread` is ignored for accepted sockets, so their handle moves into a new
+ * socket that has it. Owns the fallback: where the self-test finds that this does not work, 'data'
+ * events and a copy do the same, slower.
  */
 import { type AddressInfo, createServer, Socket } from 'node:net'
 
@@ -21,7 +22,10 @@ interface WithHandle {
 const SELF_TEST_TIMEOUT_MS = 2000
 let selfTest: Promise<boolean> | undefined
 
-/** Whether accepted sockets can read into our buffers. Tried once per process on a loopback connection. */
+/**
+ * Whether accepted sockets can read into our buffers. Tried once per process on a loopback
+ * connection.
+ */
 export function takeoverWorks(): Promise<boolean> {
   selfTest ??= tryTakeover()
   return selfTest

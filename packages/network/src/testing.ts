@@ -29,7 +29,8 @@ export async function listening(
 /** A plain socket connected to a port of this machine, destroyed with the test. */
 export async function dial(t: TestContext, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
-  // A server that refuses us may reset the connection: no test fails for that, they look at 'close'.
+  // A server that refuses us may reset the connection: no test fails for that, they look at
+  // 'close'.
   socket.on('error', () => {})
   t.after(() => socket.destroy())
   await once(socket, 'connect')

@@ -1,6 +1,7 @@
 /**
- * The end of an event-loop turn. Owns the invariant "at most one setImmediate is pending": everything that arrived in a turn
- * is finished once, and what was written to a socket in a turn leaves in one write (hot-path rules 1 and 8).
+ * The end of an event-loop turn. Owns the invariant "at most one setImmediate is pending":
+ * everything that arrived in a turn is finished once, and what was written to a socket in a turn
+ * leaves in one write (hot-path rules 1 and 8).
  */
 /** Something with bytes to hand over at the end of the turn. */
 export interface Flushable {
@@ -21,8 +22,9 @@ export class Turn {
   readonly #run = (): void => this.#end()
 
   /**
-   * Registers work for the end of every scheduled turn; lower `order` runs first, equal ones in the order of registration.
-   * Flushes of the turn come after all of them. Returns the way to take it back.
+   * Registers work for the end of every scheduled turn; lower `order` runs first, equal ones in the
+   * order of registration. Flushes of the turn come after all of them. Returns the way to take it
+   * back.
    */
   onEnd(callback: () => void, order = 0): () => void {
     const entry: EndCallback = { order, run: callback }

@@ -1,6 +1,7 @@
 /**
- * Copies between regions, the cheap way by size. Owns no state: V8 copies small ranges fastest in a loop, while its
- * `set` walks shared memory element by element and `Buffer.copy` is a memmove behind a call of about 50 ns.
+ * Copies between regions, the cheap way by size. Owns no state: V8 copies small ranges fastest in a
+ * loop, while its `set` walks shared memory element by element and `Buffer.copy` is a memmove
+ * behind a call of about 50 ns.
  */
 
 /** Below this a loop beats the call into native code. */

@@ -1,6 +1,7 @@
 /**
- * Named counters that one thread writes and any thread reads, for metrics. Owns the invariant "one writer per block": each
- * thread allocates its own. Counting is a plain addition, so a reader may see a value a few nanoseconds old.
+ * Named counters that one thread writes and any thread reads, for metrics. Owns the invariant "one
+ * writer per block": each thread allocates its own. Counting is a plain addition, so a reader may
+ * see a value a few nanoseconds old.
  */
 import { assert } from '@ringledger/base'
 import { allocateRegion } from './region.ts'

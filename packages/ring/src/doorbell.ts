@@ -1,7 +1,8 @@
 /**
- * How a thread sleeps and how others wake it: one bell per sleeping thread, any number of ringers. Owns the invariant
- * "no wake is lost": the owner raises its parked flag *before* it looks for work the last time, and a ringer publishes its
- * work *before* it reads the flag, so at least one of the two sees the other. Work must be published by an Atomics store.
+ * How a thread sleeps and how others wake it: one bell per sleeping thread, any number of ringers.
+ * Owns the invariant "no wake is lost": the owner raises its parked flag *before* it looks for work
+ * the last time, and a ringer publishes its work *before* it reads the flag, so at least one of the
+ * two sees the other. Work must be published by an Atomics store.
  */
 import { assert } from '@ringledger/base'
 import { DOORBELL_STATE_WORD, PAGE_BYTES } from './layout.ts'
@@ -10,7 +11,10 @@ import { allocateRegion } from './region.ts'
 const AWAKE = 0
 const PARKED = 1
 const DEFAULT_RECHECK_MS = 25
-/** Longer than any timer of ours; its only work is to keep the loop alive, which a pending waitAsync does not. */
+/**
+ * Longer than any timer of ours; its only work is to keep the loop alive, which a pending waitAsync
+ * does not.
+ */
 const KEEP_ALIVE_MS = 3_600_000
 
 export class Doorbell {
@@ -36,7 +40,10 @@ export class Doorbell {
     }
   }
 
-  /** Owner without event loop: returns at once if there is work, else sleeps until rung or for `timeoutMs` (Infinity: no bound). */
+  /**
+   * Owner without event loop: returns at once if there is work, else sleeps until rung or for
+   * `timeoutMs` (Infinity: no bound).
+   */
   wait(timeoutMs: number, hasWork: () => boolean): void {
     if (timeoutMs <= 0) return
     Atomics.store(this.#words, DOORBELL_STATE_WORD, PARKED)
@@ -45,8 +52,9 @@ export class Doorbell {
   }
 
   /**
-   * Owner with event loop: calls `onWake` after each ring, at the start (for work that came before), and every `recheckMs`
-   * (0: never) as a net under the protocol. `onWake` may be called without there being work. Keeps the loop alive until closed.
+   * Owner with event loop: calls `onWake` after each ring, at the start (for work that came
+   * before), and every `recheckMs` (0: never) as a net under the protocol. `onWake` may be called
+   * without there being work. Keeps the loop alive until closed.
    */
   listen(onWake: () => void, recheckMs: number = DEFAULT_RECHECK_MS): { close(): void } {
     assert(recheckMs >= 0, 'the recheck interval is not negative')

@@ -3,15 +3,17 @@
  *
  * A ring is one region: a control page, then the data, which starts on a page of its own.
  *
- *   byte 0      128         256        384        512              4096                     4096 + capacity
+ *   byte 0      128         256        384        512              4096                     4096 +
+ * capacity
  *   ├───────────┼───────────┼──────────┼──────────┼────── … ───────┼────────────────────────┤
  *   │ header    │ published │ consumed │ starved  │ unused         │ frames                 │
  *   │ magic,    │ Int32     │ Int32    │ Int32    │                │ capacity: power of two │
  *   │ capacity  │ producer  │ consumer │ both     │                │                        │
  *   └───────────┴───────────┴──────────┴──────────┴────────────────┴────────────────────────┘
  *
- * A frame starts on a multiple of 8: Int32 payload bytes, Int32 type, payload, zero to seven unused bytes.
- * A pad frame (type PAD_TYPE) fills the end of a lap when the next frame would not fit there in one piece:
+ * A frame starts on a multiple of 8: Int32 payload bytes, Int32 type, payload, zero to seven unused
+ * bytes. A pad frame (type PAD_TYPE) fills the end of a lap when the next frame would not fit there
+ * in one piece:
  *
  *   ├ len type payload ┼ len type payload ┼ … ┼ len PAD ─ unused ─┤ (next frame at offset 0)
  *
@@ -62,7 +64,10 @@ export const ARENA_DURABLE: number = 3 * LINE_LONGS
 export const ARENA_DISPATCHED: number = 4 * LINE_LONGS
 export const ARENA_LAP_END: number = 5 * LINE_LONGS
 export const ARENA_LAP_END_STRIDE: number = LINE_LONGS
-/** A range spans at most two lap ends; four slots keep a late reader from meeting a slot that is being reused. */
+/**
+ * A range spans at most two lap ends; four slots keep a late reader from meeting a slot that is
+ * being reused.
+ */
 export const ARENA_LAP_END_SLOTS = 4
 /** A blank may be this much longer than the longest entry. */
 export const ARENA_BLANK_EXTRA_BYTES = 8

@@ -1,8 +1,9 @@
 /**
- * The newest part of the log in shared memory, in its final disk format. One thread writes; any thread reads.
- * Owns the invariants: an entry is contiguous; positions from `oldest` to `appended` are intact; `oldest` is raised *before*
- * bytes are overwritten, so a reader that copies first and checks `holds` afterwards never trusts a torn copy;
- * bytes that are not durable, or that a peer's socket still holds (`pinned`), are never overwritten.
+ * The newest part of the log in shared memory, in its final disk format. One thread writes; any
+ * thread reads. Owns the invariants: an entry is contiguous; positions from `oldest` to `appended`
+ * are intact; `oldest` is raised *before* bytes are overwritten, so a reader that copies first and
+ * checks `holds` afterwards never trusts a torn copy; bytes that are not durable, or that a peer's
+ * socket still holds (`pinned`), are never overwritten.
  */
 import { assert } from '@ringledger/base'
 import {
@@ -28,7 +29,10 @@ export interface LogArenaShared {
   readonly maxEntryBytes: number
 }
 
-/** `oldest` moves on by this part of the arena at a time: one atomic store per step and not one per entry. */
+/**
+ * `oldest` moves on by this part of the arena at a time: one atomic store per step and not one per
+ * entry.
+ */
 const OLDEST_STEPS = 64
 
 export class LogArena {
@@ -38,7 +42,10 @@ export class LogArena {
   readonly view: DataView
   readonly sizeBytes: number
   readonly maxEntryBytes: number
-  /** Writer: the lowest position whose bytes a socket still reads; claims stay below it. Infinity: none. */
+  /**
+   * Writer: the lowest position whose bytes a socket still reads; claims stay below it. Infinity:
+   * none.
+   */
   pinned: number = Number.POSITIVE_INFINITY
 
   readonly #words: BigInt64Array
@@ -50,7 +57,10 @@ export class LogArena {
   /** Below this, sockets may hold bytes of a suffix that was cut off. */
   #cutBelow = 0
 
-  /** `sizeBytes`: multiple of a page and at least four entries; `maxEntryBytes`: header and body of the longest entry. */
+  /**
+   * `sizeBytes`: multiple of a page and at least four entries; `maxEntryBytes`: header and body of
+   * the longest entry.
+   */
   static allocate(options: { sizeBytes: number; maxEntryBytes: number }): LogArenaShared {
     const { sizeBytes, maxEntryBytes } = options
     assert(sizeBytes > 0 && sizeBytes % PAGE_BYTES === 0, 'an arena is a whole number of pages')
@@ -133,7 +143,10 @@ export class LogArena {
     return position % this.sizeBytes
   }
 
-  /** Whether `position` was intact when everything read before this call was read. Check after copying. */
+  /**
+   * Whether `position` was intact when everything read before this call was read. Check after
+   * copying.
+   */
   holds(position: number): boolean {
     return this.oldest <= position
   }
@@ -146,9 +159,9 @@ export class LogArena {
   }
 
   /**
-   * Writer: room for one entry or blank that starts at `position`, the end of the last claim (or any entry start from
-   * `appended` on, which forgets the claims above it). Returns its offset in {@link bytes}, or -1 while the bytes it would
-   * overwrite are not durable or pinned.
+   * Writer: room for one entry or blank that starts at `position`, the end of the last claim (or
+   * any entry start from `appended` on, which forgets the claims above it). Returns its offset in
+   * {@link bytes}, or -1 while the bytes it would overwrite are not durable or pinned.
    */
   claim(position: number, sizeBytes: number): number {
     assert(
@@ -172,8 +185,8 @@ export class LogArena {
   }
 
   /**
-   * Writer: the log ends at `position` from now on. Append beyond it only after the io thread has cut its files and
-   * set `durable` back; until then `durable` speaks of bytes that are gone.
+   * Writer: the log ends at `position` from now on. Append beyond it only after the io thread has
+   * cut its files and set `durable` back; until then `durable` speaks of bytes that are gone.
    */
   truncate(position: number): void {
     assert(position <= this.#end, 'truncation does not lengthen the log')
@@ -188,8 +201,8 @@ export class LogArena {
   }
 
   /**
-   * Visits the contiguous pieces of [from, to), in order; `from` and `to` are starts of entries, or positions within them.
-   * The reader checks {@link holds}(from) after it has used the bytes.
+   * Visits the contiguous pieces of [from, to), in order; `from` and `to` are starts of entries, or
+   * positions within them. The reader checks {@link holds}(from) after it has used the bytes.
    */
   forEachPiece(
     from: number,
@@ -232,7 +245,10 @@ export class LogArena {
     return true
   }
 
-  /** Position at which the entry that crossed the start of `lap` ended; kept in bounds even if a late reader meets a reused slot. */
+  /**
+   * Position at which the entry that crossed the start of `lap` ended; kept in bounds even if a
+   * late reader meets a reused slot.
+   */
   #lapEnd(lap: number): number {
     const lapStart = lap * this.sizeBytes
     const end = loadPosition(this.#words, this.#lapEndIndex(lap))

@@ -1,6 +1,7 @@
 /**
- * Allocation of shared memory. Owns the invariant "every region starts on a page": V8 maps a growable buffer by the page
- * and places a plain one anywhere, and direct disk writes need the page. The region never grows, since growable equals max.
+ * Allocation of shared memory. Owns the invariant "every region starts on a page": V8 maps a
+ * growable buffer by the page and places a plain one anywhere, and direct disk writes need the
+ * page. The region never grows, since growable equals max.
  */
 import { assert } from '@ringledger/base'
 import { PAGE_BYTES } from './layout.ts'
@@ -13,8 +14,8 @@ export function allocateRegion(sizeBytes: number): SharedArrayBuffer {
 }
 
 /**
- * A view of a whole region. The length is given on purpose: a view of growable memory without one tracks the length,
- * and V8 then takes 40 ns and not 1 ns for each byte.
+ * A view of a whole region. The length is given on purpose: a view of growable memory without one
+ * tracks the length, and V8 then takes 40 ns and not 1 ns for each byte.
  */
 export function regionBuffer(region: SharedArrayBuffer): Buffer {
   return Buffer.from(region, 0, region.byteLength)

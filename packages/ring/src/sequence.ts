@@ -1,6 +1,7 @@
 /**
- * Numbers that cross threads. A sequence is an Int32 that wraps and is only ever compared by difference; a position is a
- * whole log offset below 2^53. Owns the invariant "a word has one writer": callers keep to it, these helpers keep the width.
+ * Numbers that cross threads. A sequence is an Int32 that wraps and is only ever compared by
+ * difference; a position is a whole log offset below 2^53. Owns the invariant "a word has one
+ * writer": callers keep to it, these helpers keep the width.
  */
 
 /** How far `later` is ahead of `earlier`, for sequences less than 2^31 apart. */

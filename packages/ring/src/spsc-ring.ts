@@ -1,7 +1,8 @@
 /**
- * A byte ring between one producer thread and one consumer thread. Owns the invariants: frames are contiguous and come out in
- * the order they went in; the consumer sees a frame only after `publish`; the producer never overwrites an unconsumed frame.
- * Nothing here blocks, allocates or wakes: who sleeps has a {@link Doorbell}.
+ * A byte ring between one producer thread and one consumer thread. Owns the invariants: frames are
+ * contiguous and come out in the order they went in; the consumer sees a frame only after
+ * `publish`; the producer never overwrites an unconsumed frame. Nothing here blocks, allocates or
+ * wakes: who sleeps has a {@link Doorbell}.
  */
 import { assert, LedgerError } from '@ringledger/base'
 import {
@@ -22,7 +23,10 @@ import {
 import { allocateRegion } from './region.ts'
 import { sequenceAdvance, sequenceDistance } from './sequence.ts'
 
-/** Gets one frame; `offset` counts in {@link SpscRing.bytes} and is valid during the call. Answer false to keep the frame. */
+/**
+ * Gets one frame; `offset` counts in {@link SpscRing.bytes} and is valid during the call. Answer
+ * false to keep the frame.
+ */
 export type OnFrame =
   | ((type: number, offset: number, sizeBytes: number) => void)
   | ((type: number, offset: number, sizeBytes: number) => boolean)
@@ -65,7 +69,10 @@ export class SpscRing {
     return shared
   }
 
-  /** Attaches to a ring. Each end makes its own object; one object may serve both ends within a thread. */
+  /**
+   * Attaches to a ring. Each end makes its own object; one object may serve both ends within a
+   * thread.
+   */
   constructor(shared: SharedArrayBuffer) {
     this.#control = new Int32Array(shared, 0, RING_DATA_OFFSET / 4)
     assert(Atomics.load(this.#control, RING_MAGIC_WORD) === RING_MAGIC, 'not a ring region')
@@ -85,8 +92,9 @@ export class SpscRing {
   }
 
   /**
-   * Producer: room for a payload of `sizeBytes` as one piece. Returns its offset in {@link bytes}, or -1 when the ring is full;
-   * the consumer's {@link takeStarved} then says so once it has made room. A claim that was not committed is forgotten.
+   * Producer: room for a payload of `sizeBytes` as one piece. Returns its offset in {@link bytes},
+   * or -1 when the ring is full; the consumer's {@link takeStarved} then says so once it has made
+   * room. A claim that was not committed is forgotten.
    * @throws LedgerError TOO_LARGE above {@link maxPayloadBytes}; nothing was written.
    */
   claim(sizeBytes: number, type: number): number {
@@ -116,7 +124,10 @@ export class SpscRing {
     return frameOffset + FRAME_HEADER_BYTES
   }
 
-  /** Producer: the claimed frame joins the unpublished batch; `sizeBytes` may shorten it to what was really written. */
+  /**
+   * Producer: the claimed frame joins the unpublished batch; `sizeBytes` may shorten it to what was
+   * really written.
+   */
   commit(sizeBytes: number = this.#claimBytes): void {
     assert(
       this.#claimBytes >= 0 && sizeBytes >= 0 && sizeBytes <= this.#claimBytes,
@@ -133,7 +144,10 @@ export class SpscRing {
     this.#claimBytes = -1
   }
 
-  /** Producer: hands the committed batch to the consumer. True if there was anything; then ring its doorbell. */
+  /**
+   * Producer: hands the committed batch to the consumer. True if there was anything; then ring its
+   * doorbell.
+   */
   publish(): boolean {
     if (this.#claimed === this.#published) return false
     this.#published = this.#claimed
@@ -155,8 +169,9 @@ export class SpscRing {
   }
 
   /**
-   * Consumer: visits what is published, at most `maxFrames`, and gives the room back. Returns how many frames were consumed.
-   * A visitor that answers false keeps its frame, as does one that throws; the frames before it are consumed.
+   * Consumer: visits what is published, at most `maxFrames`, and gives the room back. Returns how
+   * many frames were consumed. A visitor that answers false keeps its frame, as does one that
+   * throws; the frames before it are consumed.
    */
   drain(onFrame: OnFrame, maxFrames: number = Number.POSITIVE_INFINITY): number {
     assert(!this.#draining, 'drain does not nest')
@@ -193,7 +208,10 @@ export class SpscRing {
     return frames
   }
 
-  /** Consumer, after a drain: true once if the producer met a full ring; then ring the producer's doorbell. */
+  /**
+   * Consumer, after a drain: true once if the producer met a full ring; then ring the producer's
+   * doorbell.
+   */
   takeStarved(): boolean {
     return (
       Atomics.load(this.#control, RING_STARVED_WORD) === 1 &&
@@ -211,7 +229,8 @@ export class SpscRing {
     if (sequenceDistance(this.#claimed, this.#consumedSeen) <= limit) return true
     this.#consumedSeen = Atomics.load(this.#control, RING_CONSUMED_WORD)
     if (sequenceDistance(this.#claimed, this.#consumedSeen) <= limit) return true
-    // The flag goes up before the last look: a consumer that releases in between either is seen or sees the flag.
+    // The flag goes up before the last look: a consumer that releases in between either is seen or
+    // sees the flag.
     Atomics.store(this.#control, RING_STARVED_WORD, 1)
     this.#consumedSeen = Atomics.load(this.#control, RING_CONSUMED_WORD)
     return sequenceDistance(this.#claimed, this.#consumedSeen) <= limit

@@ -1,6 +1,7 @@
 /**
- * What the admin handlers share: who may change state, and the answer that comes when a change was applied. Owns the
- * rule that a change is answered only after it was applied on this node, or with the reason why it was not.
+ * What the admin handlers share: who may change state, and the answer that comes when a change was
+ * applied. Owns the rule that a change is answered only after it was applied on this node, or with
+ * the reason why it was not.
  */
 import { type MessageQueue, ResponseCode } from '@ringledger/protocol'
 import type { BrokerContext } from '../context.ts'
@@ -11,8 +12,8 @@ import type { QueueView } from '../store-view.ts'
 import { changeError, failureAnswer } from './failures.ts'
 
 /**
- * Throws RequestError unless this node leads and serves: NO_PERMISSION on a follower, as Apache's slave answers, and
- * SERVICE_NOT_AVAILABLE on a leader that is not ready.
+ * Throws RequestError unless this node leads and serves: NO_PERMISSION on a follower, as Apache's
+ * slave answers, and SERVICE_NOT_AVAILABLE on a leader that is not ready.
  */
 export function requireServing(context: BrokerContext): void {
   const { serving, role, leaderId } = context.role
@@ -34,8 +35,8 @@ export function whoLeads(leaderId: string): string {
 }
 
 /**
- * Proposes the records in order; the ticket gets `answer` when all were applied, else the first failure (the records
- * before it may have taken effect).
+ * Proposes the records in order; the ticket gets `answer` when all were applied, else the first
+ * failure (the records before it may have taken effect).
  */
 export function answerWhenApplied(
   ticket: Ticket,

@@ -1,6 +1,6 @@
 /**
- * Pages of the topic and group tables (21, 201), rocketmq-remoting.md §3.4. Owns the order that pages are cut from:
- * by name, so that a page means the same while the table's version does.
+ * Pages of the topic and group tables (21, 201), rocketmq-remoting.md §3.4. Owns the order that
+ * pages are cut from: by name, so that a page means the same while the table's version does.
  */
 import { LedgerError } from '@ringledger/base'
 import { asJsonObject, type DataVersion, extInt, parseLenientJson } from '@ringledger/protocol'
@@ -15,8 +15,8 @@ export interface PageFields {
 }
 
 /**
- * Everything for a client that does not know of pages. One whose version is not the table's starts again at the
- * beginning.
+ * Everything for a client that does not know of pages. One whose version is not the table's starts
+ * again at the beginning.
  */
 export function pageOf<T>(
   ext: Readonly<Record<string, string>>,

@@ -1,6 +1,7 @@
 /**
- * The broker's state in figures (28), under the keys that RocketMQ's tools read (rocketmq-remoting.md §3.5). Where this broker
- * has no such thing (thread pools with queues, a timer wheel, a page cache lock) the figure is that of an idle one: 0.
+ * The broker's state in figures (28), under the keys that RocketMQ's tools read
+ * (rocketmq-remoting.md §3.5). Where this broker has no such thing (thread pools with queues, a
+ * timer wheel, a page cache lock) the figure is that of an idle one: 0.
  */
 import { statfsSync } from 'node:fs'
 import {

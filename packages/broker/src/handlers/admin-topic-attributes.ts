@@ -1,6 +1,6 @@
 /**
- * The attributes of a topic as admin requests change them: `+name=value` sets, `-name` removes, several with commas
- * (rocketmq-remoting.md §3.6). Owns what names and values a topic may have.
+ * The attributes of a topic as admin requests change them: `+name=value` sets, `-name` removes,
+ * several with commas (rocketmq-remoting.md §3.6). Owns what names and values a topic may have.
  */
 import { ResponseCode } from '@ringledger/protocol'
 import { RequestError } from '../request.ts'
@@ -22,7 +22,10 @@ const RULES: ReadonlyMap<string, AttributeRule> = new Map([
   ['reserve.time', { changeable: true, problem: reserveTimeProblem }],
 ])
 
-/** Values that Apache knows and this broker has no store for are refused, since they would change nothing. */
+/**
+ * Values that Apache knows and this broker has no store for are refused, since they would change
+ * nothing.
+ */
 function onlyOne(supported: string): (value: string) => string | undefined {
   return (value) => (value === supported ? undefined : `only ${supported} is supported`)
 }
@@ -36,7 +39,10 @@ function reserveTimeProblem(value: string): string | undefined {
   return /^(-1|\d{1,15})$/.test(value) ? undefined : 'it is a number of milliseconds, or -1'
 }
 
-/** The attributes after the change; `current` undefined: a new topic. Throws RequestError INVALID_PARAMETER. */
+/**
+ * The attributes after the change; `current` undefined: a new topic. Throws RequestError
+ * INVALID_PARAMETER.
+ */
 export function changedAttributes(
   current: Readonly<Record<string, string>> | undefined,
   change: string,
@@ -48,7 +54,10 @@ export function changedAttributes(
   return Object.fromEntries(attributes)
 }
 
-/** As `changedAttributes('+…')` for a config that names its attributes in full, with or without the sign. */
+/**
+ * As `changedAttributes('+…')` for a config that names its attributes in full, with or without the
+ * sign.
+ */
 export function attributeChangeOf(attributes: Readonly<Record<string, string>>): string {
   return Object.entries(attributes)
     .map(([name, value]) => {

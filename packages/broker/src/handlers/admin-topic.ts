@@ -1,6 +1,6 @@
 /**
- * Topics for administrators: create and change (17, 18), delete (215), one configuration (351), all (21), what the
- * queues hold (202), the system's own (305); rocketmq-remoting.md §3.4, §3.6, §5.1.
+ * Topics for administrators: create and change (17, 18), delete (215), one configuration (351), all
+ * (21), what the queues hold (202), the system's own (305); rocketmq-remoting.md §3.4, §3.6, §5.1.
  */
 import {
   extBool,
@@ -115,7 +115,10 @@ export const handleDeleteTopic: Handler = ({ ext, ticket }, context) => {
   return answerWhenApplied(ticket, context, records)
 }
 
-/** Retry topics that POP consumers have per topic, of both naming versions (rocketmq-remoting.md §5.10). */
+/**
+ * Retry topics that POP consumers have per topic, of both naming versions (rocketmq-remoting.md
+ * §5.10).
+ */
 function popRetryTopicsOf(topic: string, context: BrokerContext): string[] {
   const names: string[] = []
   context.store.state.forEachGroupOfTopic(topic, (group) => {
