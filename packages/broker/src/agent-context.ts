@@ -13,6 +13,7 @@ import { DayTotals } from './day-totals.ts'
 import { parseDelayLevels } from './delay-levels.ts'
 import { BROADCASTING, ConsumerGroups } from './groups.ts'
 import { HeldPulls } from './hold.ts'
+import { LiveSettings } from './live-settings.ts'
 import { QueueLocks } from './locks.ts'
 import { LogLimiter } from './log-limiter.ts'
 import { ConsumerOffsets } from './offsets.ts'
@@ -56,6 +57,7 @@ export class RoleState implements RoleView {
 
 export class AgentContext implements BrokerContext {
   readonly settings: BrokerSettings
+  readonly liveSettings: LiveSettings
   readonly clock: Clock
   readonly random: Random
   readonly port: CorePort
@@ -88,6 +90,7 @@ export class AgentContext implements BrokerContext {
   constructor(parts: AgentParts) {
     const { settings, clock, random, port, store, report } = parts
     this.settings = settings
+    this.liveSettings = new LiveSettings(settings, clock)
     this.clock = clock
     this.random = random
     this.port = port

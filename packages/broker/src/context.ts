@@ -10,6 +10,7 @@ import type { CorePort, Role } from './core-port-api.ts'
 import type { DayTotals } from './day-totals.ts'
 import type { ConsumerGroups } from './groups.ts'
 import type { HeldPulls } from './hold.ts'
+import type { LiveSettings } from './live-settings.ts'
 import type { QueueLocks } from './locks.ts'
 import type { ConsumerOffsets } from './offsets.ts'
 import type { Producers } from './producers.ts'
@@ -33,6 +34,7 @@ export type Handler = (request: BrokerRequest, context: BrokerContext) => Answer
 
 export interface BrokerContext {
   readonly settings: BrokerSettings
+  readonly liveSettings: LiveSettings
   readonly clock: Clock
   readonly random: Random
   readonly port: CorePort
