@@ -3,11 +3,16 @@
  * sends in one event loop. Everything that runs per message is in core-agent, send-front and
  * replica; this file only connects them.
  */
-import { randomInt } from 'node:crypto'
 import { systemClock } from '@ringledger/base'
 import { LedgerCore, type LedgerCoreHooks } from '@ringledger/engine'
 import { type Connection, RemotingListener, Turn } from '@ringledger/network'
-import { encodeHost, formatProperties, patchMessage, sendExtConstants } from '@ringledger/protocol'
+import {
+  encodeHost,
+  formatProperties,
+  patchMessage,
+  sendExtConstants,
+  UniqueIds,
+} from '@ringledger/protocol'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { CoreAgent } from './core-agent.ts'
 import { CoreLink } from './core-link.ts'
@@ -18,7 +23,6 @@ import { SendAnswers } from './send-answers.ts'
 import { SendFront } from './send-front.ts'
 import { encodeStateMessage } from './state/records.ts'
 import { TopicTable } from './topic-table.ts'
-import { UniqueKeys } from './unique-key.ts'
 import type { CoreNote, CoreWorkerData } from './wiring.ts'
 
 /** Sends that wait for their commit. */
@@ -121,7 +125,7 @@ export class CoreThread {
       pending,
       answers,
       clock: systemClock,
-      uniqueKeys: new UniqueKeys(systemClock, storeHost, process.pid, randomInt(2 ** 32)),
+      uniqueIds: new UniqueIds(storeHost.subarray(0, 4), process.pid),
       storeHost,
       maxMessageSize: this.#settings.maxMessageSize,
       brokerPermission: this.#settings.brokerPermission,

@@ -21,13 +21,14 @@ import {
   SerializeType,
   scanSendHeader,
   TopicPerm,
+  UNIQUE_ID_BYTES,
+  type UniqueIds,
   unescapeJson,
 } from '@ringledger/protocol'
 import { PendingKind, type PendingSends } from './pending-sends.ts'
-import type { SendAnswers } from './send-answers.ts'
+import { HANDING_OVER_REMARK, type SendAnswers } from './send-answers.ts'
 import { type PropertyScan, scanPlainProperties } from './send-properties.ts'
 import type { TopicSlot, TopicTable } from './topic-table.ts'
-import { UNIQUE_KEY_BYTES, type UniqueKeys } from './unique-key.ts'
 
 /** The log, as far as the one who orders writes needs it. */
 export interface OrderedLog {
@@ -47,7 +48,7 @@ export interface SendFrontOptions {
   pending: PendingSends
   answers: SendAnswers
   clock: Clock
-  uniqueKeys: UniqueKeys
+  uniqueIds: UniqueIds
   storeHost: Buffer
   maxMessageSize: number
   brokerPermission: number
@@ -85,7 +86,7 @@ export class SendFront {
     this.#withUniqueKey = Buffer.concat([
       brokerProperties,
       UNIQUE_KEY_NAME,
-      Buffer.alloc(UNIQUE_KEY_BYTES),
+      Buffer.alloc(UNIQUE_ID_BYTES),
       Buffer.from([PROPERTY_END]),
     ])
     this.#parts.storeHost = options.storeHost
@@ -203,7 +204,7 @@ export class SendFront {
     if (this.#scan.uniqueKeyStart >= 0) {
       parts.brokerProperties = this.#options.brokerProperties
     } else {
-      this.#options.uniqueKeys.write(this.#withUniqueKey, this.#uniqueKeyAt, this.#nowMs)
+      this.#options.uniqueIds.write(this.#withUniqueKey, this.#uniqueKeyAt, this.#nowMs)
       parts.brokerProperties = this.#withUniqueKey
     }
   }
@@ -224,9 +225,7 @@ export class SendFront {
     const sizeBytes = messageSize(parts)
     const offset = pending.full ? ClaimRefusal.BUSY : log.claim(sizeBytes)
     if (offset < 0) {
-      const code =
-        offset === ClaimRefusal.TOO_LARGE ? ResponseCode.MESSAGE_ILLEGAL : ResponseCode.SYSTEM_BUSY
-      if (!oneWay) answers.refuse(connection, header.opaque, code)
+      if (!oneWay) this.#refuse(connection, offset)
       return
     }
     const physicalOffset = log.claimedPosition + 48
@@ -259,7 +258,21 @@ export class SendFront {
       pending.uniqueKeyBytes[slot] = scan.uniqueKeyBytes
     } else {
       pending.uniqueKeyStart[slot] = sizeBytes - brokerBytes + this.#uniqueKeyAt
-      pending.uniqueKeyBytes[slot] = UNIQUE_KEY_BYTES
+      pending.uniqueKeyBytes[slot] = UNIQUE_ID_BYTES
+    }
+  }
+
+  /** Client 4.9 retries on 14 but not on 2: a planned change of leader must not look like load. */
+  #refuse(connection: Connection, refusal: number): void {
+    const { answers } = this.#options
+    const { opaque } = this.#header
+    if (refusal === ClaimRefusal.HANDING_OVER) {
+      const code = ResponseCode.SERVICE_NOT_AVAILABLE
+      answers.refuse(connection, opaque, code, HANDING_OVER_REMARK)
+    } else if (refusal === ClaimRefusal.TOO_LARGE) {
+      answers.refuse(connection, opaque, ResponseCode.MESSAGE_ILLEGAL)
+    } else {
+      answers.refuse(connection, opaque, ResponseCode.SYSTEM_BUSY)
     }
   }
 }

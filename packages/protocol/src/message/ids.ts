@@ -4,10 +4,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import { LedgerError } from '@ringledger/base'
-import { readInt64, writeInt64 } from '../bytes.ts'
+import { copyShort, readInt64, writeInt64 } from '../bytes.ts'
 import { HOST_V4_BYTES, HOST_V6_BYTES, hostAddress, hostPort } from './host.ts'
 
 const MAX_UINT16 = 0xffff
+const HEX_DIGITS = Buffer.from('0123456789ABCDEF')
+/** Characters of a unique id of an IPv4 host. */
+export const UNIQUE_ID_BYTES = 32
 
 export interface OffsetMessageId {
   address: string
@@ -52,7 +55,8 @@ export function parseOffsetMessageId(text: string): OffsetMessageId {
  * (4), ms since the month began (4), counter (2); 32 hex digits, upper case.
  */
 export class UniqueIds {
-  readonly #prefix: string
+  readonly #prefix: Buffer
+  readonly #text: Buffer = Buffer.alloc(UNIQUE_ID_BYTES)
   #monthStartMs = 0
   #nextMonthMs = 0
   #counter = 0
@@ -61,15 +65,23 @@ export class UniqueIds {
     const fixed = Buffer.alloc(6)
     fixed.set(addressBytes.subarray(0, 4))
     fixed.writeUInt16BE(processId & MAX_UINT16, 4)
-    this.#prefix = (fixed.toString('hex') + randomBytes(4).toString('hex')).toUpperCase()
+    const text = fixed.toString('hex') + randomBytes(4).toString('hex')
+    this.#prefix = Buffer.from(text.toUpperCase())
   }
 
   next(nowMs: number): string {
+    this.write(this.#text, 0, nowMs)
+    return this.#text.toString('latin1')
+  }
+
+  /** Writes the next id as `UNIQUE_ID_BYTES` characters, without making a string. */
+  write(target: Buffer, offset: number, nowMs: number): void {
     if (nowMs >= this.#nextMonthMs || nowMs < this.#monthStartMs) this.#enterMonth(nowMs)
-    const sinceMonth = nowMs - this.#monthStartMs
-    const counter = this.#counter
-    this.#counter = (counter + 1) & MAX_UINT16
-    return this.#prefix + hexOf(sinceMonth, 8) + hexOf(counter, 4)
+    copyShort(this.#prefix, 0, this.#prefix.length, target, offset)
+    const timeAt = offset + this.#prefix.length
+    writeHexDigits(target, timeAt, (nowMs - this.#monthStartMs) >>> 0, 8)
+    writeHexDigits(target, timeAt + 8, this.#counter, 4)
+    this.#counter = (this.#counter + 1) & MAX_UINT16
   }
 
   #enterMonth(nowMs: number): void {
@@ -79,6 +91,10 @@ export class UniqueIds {
   }
 }
 
-function hexOf(value: number, digits: number): string {
-  return value.toString(16).toUpperCase().padStart(digits, '0')
+function writeHexDigits(target: Buffer, offset: number, value: number, digits: number): void {
+  let rest = value
+  for (let at = offset + digits - 1; at >= offset; at--) {
+    target[at] = HEX_DIGITS[rest & 15] as number
+    rest >>>= 4
+  }
 }
