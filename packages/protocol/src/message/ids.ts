@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { LedgerError } from '@ringledger/base'
-import { copyShort, readInt64, writeInt64 } from '../bytes.ts'
+import { copyBytes, readInt64, writeInt64 } from '../bytes.ts'
 import { HOST_V4_BYTES, HOST_V6_BYTES, hostAddress, hostPort } from './host.ts'
 
 const MAX_UINT16 = 0xffff
@@ -77,7 +77,7 @@ export class UniqueIds {
   /** Writes the next id as `UNIQUE_ID_BYTES` characters, without making a string. */
   write(target: Buffer, offset: number, nowMs: number): void {
     if (nowMs >= this.#nextMonthMs || nowMs < this.#monthStartMs) this.#enterMonth(nowMs)
-    copyShort(this.#prefix, 0, this.#prefix.length, target, offset)
+    copyBytes(this.#prefix, 0, this.#prefix.length, target, offset)
     const timeAt = offset + this.#prefix.length
     writeHexDigits(target, timeAt, (nowMs - this.#monthStartMs) >>> 0, 8)
     writeHexDigits(target, timeAt + 8, this.#counter, 4)
