@@ -132,6 +132,7 @@ export class CoreAgent implements BrokerCommands {
     }
     const ordered = front.orderEncoded(sequence, queueSlot, bytes, start, end)
     if (ordered === ClaimRefusal.TOO_LARGE) link.appendFailed(sequence, 'TOO_LARGE')
+    else if (ordered === ClaimRefusal.HANDING_OVER) link.appendFailed(sequence, 'NOT_SERVING')
     else if (ordered < 0) link.appendFailed(sequence, 'BUSY')
   }
 

@@ -40,6 +40,10 @@ const REMARKS: ReadonlyMap<number, Buffer> = new Map([
   ],
 ])
 const NO_REMARK = Buffer.alloc(0)
+/** With SERVICE_NOT_AVAILABLE, whose usual cause is a full disk. */
+export const HANDING_OVER_REMARK: Buffer = Buffer.from(
+  'service not available now: leadership is being handed over',
+)
 
 export class SendAnswers {
   readonly #pending: PendingSends
@@ -98,8 +102,12 @@ export class SendAnswers {
     }
   }
 
-  refuse(connection: Connection, opaque: number, code: number): void {
-    const remark = REMARKS.get(code) ?? NO_REMARK
+  refuse(
+    connection: Connection,
+    opaque: number,
+    code: number,
+    remark: Buffer = REMARKS.get(code) ?? NO_REMARK,
+  ): void {
     const { outbox } = connection
     const at = outbox.claim(errorResponseMaxBytes(remark.length, this.#ext))
     outbox.commit(writeErrorResponse(outbox.bytes, at, opaque, code, remark, this.#ext))

@@ -20,6 +20,8 @@ export const ClaimRefusal = {
   BUSY: -1,
   /** The entry fits no segment or not into the arena's largest entry. */
   TOO_LARGE: -2,
+  /** Leadership is being handed over: the next leader will take it. */
+  HANDING_OVER: -3,
 } as const
 
 export interface LogEnd {

@@ -125,7 +125,7 @@ export class Replica {
   /** Leader: room for an entry. Body offset in the arena, or a `ClaimRefusal`. */
   claim(bodyBytes: number): number {
     assert(this.#leading, 'only a leader orders entries')
-    if (!this.raft.acceptsAppends) return ClaimRefusal.BUSY
+    if (!this.raft.acceptsAppends) return ClaimRefusal.HANDING_OVER
     const uncommitted = this.#writer.endPosition - this.#committed
     if (uncommitted + bodyBytes > this.#options.maxUncommittedBytes) return ClaimRefusal.BUSY
     const offset = this.#writer.claim(bodyBytes)
@@ -139,7 +139,7 @@ export class Replica {
     this.#writer.seal(this.#term)
   }
 
-  /** Hands leadership to `target` once it has everything; refused claims are busy meanwhile. */
+  /** Hands leadership to `target` once it has everything; claims are refused meanwhile. */
   transfer(target: string): void {
     if (this.#halted) return
     this.#step({ type: 'transfer', target })
