@@ -18,9 +18,40 @@ export function isPortFree(host: string, port: number): Promise<boolean> {
   })
 }
 
-/** `pid 4711 (java -cp …)` as far as /proc tells; undefined when it does not. */
+/**
+ * `pid 4711 (java -cp …)` as far as /proc tells; undefined when it does not. The DLedger ports lie
+ * among those that Linux gives to outgoing connections, so the holder may be no server at all.
+ */
 export function portHolder(port: number): string | undefined {
-  const inodes = listeningInodes(port)
+  const sockets = socketsOn(port)
+  const listening = processOf(sockets.listening)
+  if (listening !== undefined) return listening
+  const calling = processOf(sockets.connected)
+  return calling === undefined
+    ? undefined
+    : `an outgoing connection of ${calling}; it may be free again in a moment`
+}
+
+interface Sockets {
+  readonly listening: Set<string>
+  readonly connected: Set<string>
+}
+
+/** Inodes of the sockets whose local port this is. */
+function socketsOn(port: number): Sockets {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0')
+  const sockets: Sockets = { listening: new Set(), connected: new Set() }
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of readLines(table)) {
+      const fields = line.trim().split(/\s+/)
+      if (!fields[1]?.endsWith(`:${wanted}`) || fields[9] === undefined) continue
+      sockets[fields[3] === LISTEN_STATE ? 'listening' : 'connected'].add(fields[9])
+    }
+  }
+  return sockets
+}
+
+function processOf(inodes: ReadonlySet<string>): string | undefined {
   if (inodes.size === 0) return undefined
   for (const pid of numericEntries('/proc')) {
     for (const descriptor of numericEntries(`/proc/${pid}/fd`)) {
@@ -29,19 +60,6 @@ export function portHolder(port: number): string | undefined {
     }
   }
   return undefined
-}
-
-function listeningInodes(port: number): Set<string> {
-  const wanted = port.toString(16).toUpperCase().padStart(4, '0')
-  const inodes = new Set<string>()
-  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    for (const line of readLines(table)) {
-      const fields = line.trim().split(/\s+/)
-      if (fields[3] !== LISTEN_STATE || !fields[1]?.endsWith(`:${wanted}`)) continue
-      if (fields[9] !== undefined) inodes.add(fields[9])
-    }
-  }
-  return inodes
 }
 
 function readLines(path: string): string[] {

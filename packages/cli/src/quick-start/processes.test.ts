@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -10,6 +11,8 @@ import { isPortFree, portHolder } from './ports.ts'
 import { checkPorts, checkWritable } from './preflight.ts'
 import { processStart, runningPid, signalMember, startProcess, waitGone } from './processes.ts'
 import { killMember, stopMember } from './stop.ts'
+
+const notLinux = process.platform === 'linux' ? false : 'only Linux has /proc'
 
 async function listen(port: number): Promise<Server> {
   const server = createServer()
@@ -94,6 +97,20 @@ test('a busy port is named with its holder and a way out', async (context) => {
     if (process.platform === 'linux') assert.match(error.message, new RegExp(`pid ${process.pid} `))
     return true
   })
+})
+
+test('the local end of a connection is told from a server', { skip: notLinux }, async (context) => {
+  const server = await listen(await freePort())
+  const { port } = server.address() as AddressInfo
+  const socket = connect(port, HOST)
+  context.after(() => {
+    socket.destroy()
+    server.close()
+  })
+  await once(socket, 'connect')
+  assert.match(portHolder(port) ?? '', new RegExp(`^pid ${process.pid} `))
+  const own = portHolder(socket.localPort ?? 0) ?? ''
+  assert.match(own, new RegExp(`^an outgoing connection of pid ${process.pid} `))
 })
 
 test('nobody holds a free port', async () => {
