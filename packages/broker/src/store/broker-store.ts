@@ -94,7 +94,8 @@ export class BrokerStore {
   readonly #writeBack: WriteBack
   #replaying = false
   #reportAt: number
-  #stateSaveDueMs = 0
+  #stateSavedMs = 0
+  #stateSaveAfterMs = 0
 
   /**
    * Recovers; may read the log's part since the last state snapshot. Throws LedgerError `CORRUPT`,
@@ -184,7 +185,7 @@ export class BrokerStore {
    * wants another turn at once; otherwise a turn each second is enough.
    */
   tick(nowMs: number, idle: boolean): boolean {
-    if (nowMs >= this.#stateSaveDueMs) this.#saveState(nowMs)
+    if (Math.abs(nowMs - this.#stateSavedMs) >= this.#stateSaveAfterMs) this.#saveState(nowMs)
     return this.#writeBack.tick(nowMs, idle)
   }
 
@@ -278,14 +279,15 @@ export class BrokerStore {
   }
 
   #saveState(nowMs: number): void {
-    this.#stateSaveDueMs = nowMs + STATE_SAVE_MS
+    this.#stateSavedMs = nowMs
+    this.#stateSaveAfterMs = STATE_SAVE_MS
     const { appliedPosition } = this.state
     if (appliedPosition === this.#stateFiles.savedPosition) return
     if (this.#options.arena.durable < appliedPosition) return
     const startedMs = performance.now()
     this.#stateFiles.save(this.state)
     const tookMs = performance.now() - startedMs
-    this.#stateSaveDueMs = nowMs + Math.max(STATE_SAVE_MS, tookMs * STATE_SAVE_SHARE)
+    this.#stateSaveAfterMs = Math.max(STATE_SAVE_MS, tookMs * STATE_SAVE_SHARE)
   }
 
   #report(): void {

@@ -23,7 +23,7 @@ function inDirectory(use: (directory: string) => void): void {
 
 function opened(directory: string, limit: number, log: string[] = []): ConsumeQueues {
   const queues = new ConsumeQueues({ ...OPTIONS, directory, log: (line) => log.push(line) })
-  queues.recover(limit)
+  queues.recover(limit, true)
   return queues
 }
 

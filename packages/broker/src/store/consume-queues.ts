@@ -53,16 +53,18 @@ export class ConsumeQueues {
   }
 
   /**
-   * Before anything else: takes over what the files hold of messages below `limitPosition`. Throws
-   * LedgerError `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log.
+   * Before anything else: takes over what the files hold of messages below `limitPosition`.
+   * `pagesTrusted`: the machine did not go down since they were written. Throws LedgerError
+   * `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log.
    */
-  recover(limitPosition: number): void {
+  recover(limitPosition: number, pagesTrusted: boolean): void {
     const { directory } = this.#storage
     for (const topic of directoriesIn(directory)) {
       for (const name of directoriesIn(join(directory, topic))) {
         const queueId = /^\d{1,9}$/.test(name) ? Number(name) : -1
         if (queueId < 0) continue
-        const found = recoverQueue(this.#storage, join(directory, topic, name), limitPosition)
+        const path = join(directory, topic, name)
+        const found = recoverQueue(this.#storage, path, limitPosition, pagesTrusted)
         if (found !== undefined) this.obtain(topic, queueId).restore(found.first, found.max)
       }
     }

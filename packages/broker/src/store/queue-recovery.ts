@@ -45,6 +45,7 @@ export function recoverQueue(
   storage: QueueStorage,
   directory: string,
   limitPosition: number,
+  pagesTrusted: boolean,
 ): RecoveredQueue | undefined {
   const files = listFiles(storage, directory)
   let kept = files.length
@@ -66,7 +67,7 @@ export function recoverQueue(
   }
   for (const file of files.slice(kept))
     onDisk(`removal of ${file.path}`, () => unlinkSync(file.path))
-  clearBehind(storage, files[kept - 1]!, end)
+  clearBehind(storage, files[kept - 1]!, end, pagesTrusted)
   return { first: files[0]!.start / CQ_UNIT_BYTES, max: end }
 }
 
@@ -148,11 +149,25 @@ function withoutFillers(descriptor: number, units: number): number {
 
 /**
  * Units that a crash left behind the end must not be taken for new ones by a later recovery
- * (Apache's or ours).
+ * (Apache's or ours). With trusted pages there are none when the first place behind it is empty.
  */
-function clearBehind(storage: QueueStorage, file: QueueFile, end: number): void {
+function clearBehind(
+  storage: QueueStorage,
+  file: QueueFile,
+  end: number,
+  pagesTrusted: boolean,
+): void {
   withFile(file.path, (descriptor) => {
-    ftruncateSync(descriptor, end * CQ_UNIT_BYTES - file.start)
+    const endBytes = end * CQ_UNIT_BYTES - file.start
+    const isWhole = statSync(file.path).size === storage.fileBytes
+    if (pagesTrusted && isWhole && isEmptyAt(descriptor, endBytes)) return
+    ftruncateSync(descriptor, endBytes)
     ftruncateSync(descriptor, storage.fileBytes)
   })
+}
+
+function isEmptyAt(descriptor: number, position: number): boolean {
+  chunk.fill(0, 0, CQ_UNIT_BYTES)
+  readFully(descriptor, chunk, 0, CQ_UNIT_BYTES, position, 'consume queue')
+  return cqSizeBytes(chunkView, 0) === 0 && cqPhysicalOffset(chunkView, 0) === 0
 }

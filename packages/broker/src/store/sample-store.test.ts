@@ -73,7 +73,7 @@ describe('a store of RocketMQ 5.4.0', () => {
       directory: join(sample.rootDirectory, 'consumequeue'),
       fileBytes: SAMPLE_SIZES.consumeQueueFileBytes,
     })
-    queues.recover(sample.logEndPosition)
+    queues.recover(sample.logEndPosition, false)
     assertUnits(queues, sample.messages)
     for (const [name, [first, max]] of Object.entries(sample.queueRanges)) {
       const [topic = '', queueId] = name.split('/')

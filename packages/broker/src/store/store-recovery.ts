@@ -62,7 +62,7 @@ function takeOver(input: RecoveryInput): DispatchMark {
   const mark = sameBoot ? checkpoint.handedOver : checkpoint.synced
   // The log may have lost a tail that was committed elsewhere: it comes again, with the same bytes.
   const position = Math.min(mark.position, logEndPosition)
-  queues.recover(position)
+  queues.recover(position, sameBoot)
   const { units, queues: queueTotal } = queues.totals
   const isComplete = units === mark.unitTotal && queueTotal === mark.queueTotal
   if (position === mark.position && !isComplete) {

@@ -18,8 +18,9 @@ export interface WriteBackIntervals {
 }
 
 export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30_000 }
-/** One call goes on with small steps until this much time is gone. */
-const TICK_BUDGET_MS = 0.5
+/** One call goes on with small steps until this much time is gone: while others wait, or not. */
+const BUSY_BUDGET_MS = 0.5
+const IDLE_BUDGET_MS = 10
 const QUEUES_PER_STEP = 8
 const PAGES_PER_STEP = 64
 
@@ -62,8 +63,10 @@ export class WriteBack {
    * to be called again at once.
    */
   tick(nowMs: number, idle: boolean): boolean {
-    const flushes = this.#flush(nowMs)
-    return this.#syncStep(nowMs, idle) || flushes
+    const endMs = performance.now() + (idle ? IDLE_BUDGET_MS : BUSY_BUDGET_MS)
+    if (this.#flush(nowMs, endMs)) return true
+    while (this.#syncStep(nowMs, idle)) if (performance.now() >= endMs) return true
+    return false
   }
 
   /** Everything dispatched so far is on the disk when it returns, and the checkpoint says so. */
@@ -91,18 +94,18 @@ export class WriteBack {
     this.#parts.checkpoint.sync()
   }
 
-  #flush(nowMs: number): boolean {
+  #flush(nowMs: number, endMs: number): boolean {
     const { queues, index, dispatcher, arena } = this.#parts
     if (this.#flushing === undefined) {
-      const isDue = nowMs - this.#flushedAtMs >= this.#parts.intervals.flushMs
+      // A clock that was set back must not stop the write-back until it has caught up.
+      const isDue = Math.abs(nowMs - this.#flushedAtMs) >= this.#parts.intervals.flushMs
       if (!isDue || dispatcher.position === this.#handedOver.position) return false
       this.#flushing = this.#markOfNow()
       queues.beginFlush()
       index.beginFlush()
     }
-    const startedMs = performance.now()
     while (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(PAGES_PER_STEP)) {
-      if (performance.now() - startedMs >= TICK_BUDGET_MS) return true
+      if (performance.now() >= endMs) return true
     }
     if (arena.durable < this.#flushing.position) return false
     this.#handedOver = this.#flushing
@@ -114,7 +117,7 @@ export class WriteBack {
 
   #syncStep(nowMs: number, idle: boolean): boolean {
     const { queues, index, checkpoint, intervals } = this.#parts
-    const waitedMs = nowMs - this.#syncedAtMs
+    const waitedMs = Math.abs(nowMs - this.#syncedAtMs)
     if (this.#syncing === undefined) {
       const isNew = this.#synced.position !== this.#handedOver.position
       if (waitedMs < intervals.syncMs || !isNew) return false
