@@ -53,14 +53,6 @@ export interface NodeSettings extends BrokerSettings {
   readonly mappedFileSizeConsumeQueue: number
   readonly maxHashSlotNum: number
   readonly maxIndexNum: number
-  readonly messageIndexEnable: boolean
-  /** Hours of the day (0–23) at which expired segments are deleted. */
-  readonly deleteWhenHours: readonly number[]
-  /** Hours that a segment is kept after its last write. */
-  readonly fileReservedTimeHours: number
-  /** Percent of the disk above which expired segments go at any hour. */
-  readonly diskMaxUsedSpaceRatio: number
-  readonly cleanFileForciblyEnable: boolean
 
   readonly registerNameServerPeriodMs: number
   /** Thread layout; see docs/decisions/0001. */

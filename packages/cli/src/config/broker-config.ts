@@ -114,8 +114,6 @@ function toSettings(
     nameServers: splitList(keys.namesrvAddr),
     peers: peersOf(keys.dLegerPeers),
     preferredLeaderIds: splitList(keys.preferredLeaderId),
-    deleteWhenHours: splitList(keys.deleteWhen).map(Number),
-    fileReservedTimeHours: keys.fileReservedTime,
     registerNameServerPeriodMs: keys.registerNameServerPeriod,
     networkThreads: keys.sendMessageThreadPoolNums,
     threads: threads === 'separate' ? 'separate' : 'folded',

@@ -17,7 +17,6 @@ import {
   checkAdvertised,
   checkBindAddress,
   checkDelayLevels,
-  checkHours,
   checkName,
   checkNodeId,
   splitList,
@@ -58,13 +57,8 @@ export interface BrokerKeys {
   flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
   mappedFileSizeCommitLog: number
   mappedFileSizeConsumeQueue: number
-  messageIndexEnable: boolean
   maxHashSlotNum: number
   maxIndexNum: number
-  deleteWhen: string
-  fileReservedTime: number
-  diskMaxUsedSpaceRatio: number
-  cleanFileForciblyEnable: boolean
 
   maxMessageSize: number
   autoCreateTopicEnable: boolean
@@ -244,13 +238,8 @@ type StoreKey =
   | 'flushDiskType'
   | 'mappedFileSizeCommitLog'
   | 'mappedFileSizeConsumeQueue'
-  | 'messageIndexEnable'
   | 'maxHashSlotNum'
   | 'maxIndexNum'
-  | 'deleteWhen'
-  | 'fileReservedTime'
-  | 'diskMaxUsedSpaceRatio'
-  | 'cleanFileForciblyEnable'
 
 const storeKeys: Part<StoreKey> = {
   storePathRootDir: textSetting({
@@ -284,7 +273,6 @@ const storeKeys: Part<StoreKey> = {
     min: 20,
     max: MAX_INT,
   }),
-  messageIndexEnable: booleanSetting({ doc: 'Keep the index by key.', defaultValue: true }),
   maxHashSlotNum: integerSetting({
     doc: 'Hash slots of a key index file. Must never change.',
     defaultValue: 5_000_000,
@@ -297,29 +285,6 @@ const storeKeys: Part<StoreKey> = {
     min: 1,
     max: 100_000_000,
   }),
-  deleteWhen: textSetting({
-    doc: 'Hours of the day at which expired segments are deleted, 04 or 02;14.',
-    defaultValue: '04',
-    check: checkHours,
-  }),
-  fileReservedTime: integerSetting({
-    doc: 'How long a segment is kept after its last write.',
-    unit: 'hours',
-    defaultValue: 72,
-    min: 1,
-    max: 876_000,
-  }),
-  diskMaxUsedSpaceRatio: integerSetting({
-    doc: 'How full the disk may be before expired segments go at any hour.',
-    unit: 'percent',
-    defaultValue: 75,
-    min: 10,
-    max: 95,
-  }),
-  cleanFileForciblyEnable: booleanSetting({
-    doc: 'A disk that is nearly full may lose its oldest segments before they expire.',
-    defaultValue: true,
-  }),
 }
 
 type MessageKey = Exclude<keyof BrokerKeys, AddressKey | GroupKey | StoreKey>
@@ -330,7 +295,7 @@ const messageKeys: Part<MessageKey> = {
     unit: 'bytes',
     defaultValue: 4 * MIB,
     min: 1024,
-    max: 16 * MIB - 64 * 1024,
+    max: 5 * MIB,
   }),
   autoCreateTopicEnable: booleanSetting({
     doc: 'A message to an unknown topic creates it.',

@@ -66,12 +66,6 @@ export function checkName(text: string): string | undefined {
   return text.length > 127 ? 'may be 127 letters long at most' : undefined
 }
 
-/** Hours of the day, `04` or `02;04`. */
-export function checkHours(text: string): string | undefined {
-  const bad = splitList(text).find((hour) => !/^\d{1,2}$/.test(hour) || Number(hour) > 23)
-  return bad === undefined ? undefined : `"${bad}" is not an hour from 00 to 23`
-}
-
 /** Delay levels, `1s 5s 10m 2h 1d`. */
 export function checkDelayLevels(text: string): string | undefined {
   const bad = text.split(/\s+/).find((level) => !/^[1-9]\d{0,8}[smhd]$/.test(level))
