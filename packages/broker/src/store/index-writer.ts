@@ -1,7 +1,7 @@
 /**
- * The newest file of the key index, open for writing (format: rocketmq-store.md §2.4). Owns the
- * invariants: entries reach the file in order and before any slot that points at them; the header
- * in memory is the truth, the one in the file follows.
+ * The newest file of the key index, open for writing (format: rocketmq-store.md §2.4). New entries
+ * gather in a batch; a full one goes to the file in steps while the next fills. Owns the header: in
+ * memory it is the truth, the one in the file follows with every flush.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
 import {
@@ -11,50 +11,46 @@ import {
   type KeyIndexHeader,
   keyIndexEntryAt,
   keyIndexFileBytes,
+  keyIndexSlotAt,
   readKeyIndexEntry,
-  writeKeyIndexEntry,
   writeKeyIndexHeader,
 } from '@ringledger/protocol'
 import { onDisk, readFully, writeFully } from './file-io.ts'
-import { SlotPages } from './slot-pages.ts'
+import { IndexAppender } from './index-appender.ts'
+import { IndexBatch } from './index-batch.ts'
 
-const BUFFER_ENTRIES = 4096
+/** With a step for this many new entries a batch is in the file before the next is full. */
+const PUTS_PER_STEP = 8
 
 export interface IndexShape {
   slots: number
   /** Entries a file can hold, the unused entry 0 included. */
   entries: number
-  maxFrames: number
 }
 
 export class IndexWriter {
   readonly path: string
   readonly header: KeyIndexHeader
-  readonly pages: SlotPages
   readonly #shape: IndexShape
   readonly #descriptor: number
-  readonly #bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_ENTRIES * KEY_INDEX_ENTRY_BYTES)
-  readonly #view: DataView = new DataView(this.#bytes.buffer, 0, this.#bytes.length)
-  /** Number of the entry at the buffer's start; those below are in the file. */
-  #bufferFirst: number
+  readonly #appender: IndexAppender
+  #batch: IndexBatch = new IndexBatch()
+  #putsToStep = PUTS_PER_STEP
+  /** Entries below this are to be in the file when the flush under way is done. */
+  #flushTo = 0
 
   /** Opens `path` (made when needed) whose content `header` describes. */
   constructor(path: string, shape: IndexShape, header: KeyIndexHeader) {
     this.path = path
     this.header = header
     this.#shape = shape
-    this.#bufferFirst = header.indexCount
     this.#descriptor = onDisk(`index file ${path}`, () => {
       const descriptor = openSync(path, header.indexCount === 1 ? 'w+' : 'r+')
       ftruncateSync(descriptor, keyIndexFileBytes(shape.slots, shape.entries))
       return descriptor
     })
-    this.pages = new SlotPages({
-      descriptor: this.#descriptor,
-      slots: shape.slots,
-      maxFrames: shape.maxFrames,
-      beforeWrite: () => this.#writeEntries(),
-    })
+    this.#appender = new IndexAppender(this.#descriptor, shape.slots)
+    this.#batch.restart(header.indexCount)
   }
 
   get isFull(): boolean {
@@ -62,58 +58,55 @@ export class IndexWriter {
   }
 
   get memoryBytes(): number {
-    return this.pages.memoryBytes + this.#bytes.length
+    return this.#batch.memoryBytes + this.#appender.memoryBytes
   }
 
   put(keyHash: number, physicalOffset: number, storeTimestampMs: number): void {
     const header = this.header
-    const entry = header.indexCount
-    if (entry - this.#bufferFirst === BUFFER_ENTRIES) this.#writeEntries()
-    if (entry === 1) {
+    if (header.indexCount === 1) {
       header.beginTimestampMs = storeTimestampMs
       header.beginPhysicalOffset = physicalOffset
     }
-    const found = this.pages.exchange(keyHash % this.#shape.slots, entry)
-    const isChained = found > 0 && found < entry
-    if (!isChained) header.slotCount++
-    writeKeyIndexEntry(
-      this.#view,
-      (entry - this.#bufferFirst) * KEY_INDEX_ENTRY_BYTES,
-      keyHash,
-      physicalOffset,
-      Math.floor((storeTimestampMs - header.beginTimestampMs) / 1000),
-      isChained ? found : 0,
-    )
+    if (this.#batch.isFull) this.#seal()
+    const seconds = Math.floor((storeTimestampMs - header.beginTimestampMs) / 1000)
+    this.#batch.add(keyHash, physicalOffset, Math.max(0, seconds))
     header.endTimestampMs = storeTimestampMs
     header.endPhysicalOffset = physicalOffset
-    header.indexCount = entry + 1
-  }
-
-  /** Newest entry of the slot of `keyHash`, 0 if none. */
-  newest(keyHash: number): number {
-    return this.pages.get(keyHash % this.#shape.slots)
-  }
-
-  entry(number: number): KeyIndexEntry {
-    if (number >= this.#bufferFirst) {
-      return readKeyIndexEntry(this.#view, (number - this.#bufferFirst) * KEY_INDEX_ENTRY_BYTES)
+    header.indexCount++
+    if (this.#appender.isBusy && --this.#putsToStep <= 0) {
+      this.#putsToStep = PUTS_PER_STEP
+      this.#appender.step()
     }
-    return readEntryAt(this.#descriptor, number, this.#shape.slots)
   }
 
+  /** Entries whose key may have this hash, newest first, until `visit` returns false. */
+  search(keyHash: number, visit: (entry: KeyIndexEntry) => boolean): void {
+    const appender = this.#appender
+    if (!searchBatch(this.#batch, keyHash, visit)) return
+    if (appender.isBusy && !searchBatch(appender.batch, keyHash, visit)) return
+    const inMemoryFrom = appender.isBusy ? appender.batch.first : this.#batch.first
+    searchFile(this.#descriptor, this.#shape.slots, keyHash, inMemoryFrom, visit)
+  }
+
+  /** From here on `flushStep` brings every entry put so far into the file. */
   beginFlush(): void {
-    this.pages.beginFlush()
+    this.#flushTo = this.header.indexCount
   }
 
-  /**
-   * Hands up to `maxPages` pages to the kernel; true while more are left. The last step writes
-   * entries and header.
-   */
-  flushStep(maxPages: number): boolean {
-    if (this.pages.flushStep(maxPages)) return true
-    this.#writeEntries()
-    this.#writeHeader()
-    return false
+  /** Up to `steps` small steps; true while more are left. The last one writes the header. */
+  flushStep(steps: number): boolean {
+    const appender = this.#appender
+    for (let step = 0; step < steps; step++) {
+      if (!appender.isBusy) {
+        if (this.#batch.first >= this.#flushTo || this.#batch.count === 0) {
+          this.#writeHeader()
+          return false
+        }
+        this.#seal()
+      }
+      appender.step()
+    }
+    return true
   }
 
   flush(): void {
@@ -136,23 +129,51 @@ export class IndexWriter {
     closeSync(this.#descriptor)
   }
 
-  #writeEntries(): void {
-    const count = this.header.indexCount - this.#bufferFirst
-    if (count === 0) return
-    const position = keyIndexEntryAt(this.#bufferFirst, this.#shape.slots)
-    writeFully(
-      this.#descriptor,
-      this.#bytes,
-      0,
-      count * KEY_INDEX_ENTRY_BYTES,
-      position,
-      'key index',
-    )
-    this.#bufferFirst = this.header.indexCount
+  #seal(): void {
+    while (this.#appender.isBusy) this.#appender.step()
+    this.#batch = this.#appender.begin(this.#batch)
+    this.#batch.restart(this.#appender.batch.end)
   }
 
   #writeHeader(): void {
+    this.header.slotCount += this.#appender.takeUsedSlots()
     writeHeader(this.#descriptor, this.header)
+  }
+}
+
+function searchBatch(
+  batch: IndexBatch,
+  keyHash: number,
+  visit: (entry: KeyIndexEntry) => boolean,
+): boolean {
+  for (let item = batch.newest(keyHash); item >= 0; item = batch.older(item)) {
+    const entry = {
+      keyHash: batch.keyHashes[item]!,
+      physicalOffset: batch.physicalOffsets[item]!,
+      timeDifferenceSeconds: batch.timeDifferencesSeconds[item]!,
+      previousEntry: 0,
+    }
+    if (!visit(entry)) return false
+  }
+  return true
+}
+
+/** The chain of `keyHash` in a file, entries from `limit` on left out. */
+export function searchFile(
+  descriptor: number,
+  slots: number,
+  keyHash: number,
+  limit: number,
+  visit: (entry: KeyIndexEntry) => boolean,
+): void {
+  readFully(descriptor, scratch, 0, 4, keyIndexSlotAt(keyHash, slots), 'key index')
+  let number = scratch.readInt32BE()
+  let below = Number.MAX_SAFE_INTEGER
+  while (number > 0 && number < below) {
+    const entry = readEntryAt(descriptor, number, slots)
+    if (number < limit && !visit(entry)) return
+    below = number
+    number = entry.previousEntry
   }
 }
 

@@ -18,18 +18,16 @@ import { LedgerError } from '@ringledger/base'
 import {
   KEY_INDEX_DEFAULT_ENTRIES,
   KEY_INDEX_DEFAULT_SLOTS,
-  KEY_INDEX_HEADER_BYTES,
   type KeyIndexEntry,
   type KeyIndexHeader,
   keyIndexFileBytes,
   keyIndexHash,
   keyIndexKey,
 } from '@ringledger/protocol'
-import { onDisk, readFully, syncDirectory } from './file-io.ts'
+import { onDisk, syncDirectory } from './file-io.ts'
 import { isIndexFileName, nextIndexFileName } from './index-file-name.ts'
 import { cutIndexFile, readHeader } from './index-recovery.ts'
-import { type IndexShape, IndexWriter, readEntryAt } from './index-writer.ts'
-import { DEFAULT_MAX_FRAMES } from './slot-pages.ts'
+import { type IndexShape, IndexWriter, searchFile } from './index-writer.ts'
 
 /**
  * Entries looked at per query: a chain holds every key of its slot, and foreign files may hold very
@@ -44,8 +42,6 @@ export interface KeyIndexOptions {
   slots?: number
   /** maxIndexNum */
   entries?: number
-  /** Slot pages of 4 KiB kept in memory. */
-  maxFrames?: number
   nowMs?: () => number
   log?: (line: string) => void
 }
@@ -75,7 +71,6 @@ export class KeyIndex {
     this.#shape = {
       slots: options.slots ?? KEY_INDEX_DEFAULT_SLOTS,
       entries: options.entries ?? KEY_INDEX_DEFAULT_ENTRIES,
-      maxFrames: options.maxFrames ?? DEFAULT_MAX_FRAMES,
     }
     this.#nowMs = options.nowMs ?? Date.now
     this.#log = options.log ?? (() => {})
@@ -160,8 +155,11 @@ export class KeyIndex {
     }
     for (let at = this.#names.length - 1; at >= 0 && search.found.length < maxNum; at--) {
       const isNewest = at === this.#names.length - 1
-      if (isNewest && this.#writer !== undefined) searchWriter(this.#writer, search)
-      else this.#searchFile(this.#names[at]!, search)
+      const writer = isNewest ? this.#writer : undefined
+      if (writer === undefined) this.#searchFile(this.#names[at]!, search)
+      else if (mayHold(writer.header, search)) {
+        writer.search(search.keyHash, (entry) => take(entry, writer.header, search))
+      }
     }
     return search.found
   }
@@ -170,12 +168,12 @@ export class KeyIndex {
     this.#writer?.beginFlush()
   }
 
-  /** Hands up to `maxPages` changed pages to the kernel; true while more are left. */
-  flushStep(maxPages: number): boolean {
+  /** Hands a little to the kernel, some microseconds per step; true while more is left. */
+  flushStep(steps: number): boolean {
     const writer = this.#writer
     if (writer === undefined) return false
     this.#unsynced.add(writer.path)
-    return writer.flushStep(maxPages)
+    return writer.flushStep(steps)
   }
 
   flush(): void {
@@ -249,11 +247,10 @@ export class KeyIndex {
           this.#log(`${path} was made with another maxHashSlotNum or maxIndexNum; not searched`)
           return
         }
-        const slot = Buffer.alloc(4)
-        const position = KEY_INDEX_HEADER_BYTES + (search.keyHash % slots) * slot.length
-        readFully(descriptor, slot, 0, slot.length, position, 'key index')
-        walkChain(search, readHeader(descriptor), slot.readInt32BE(), (number) =>
-          readEntryAt(descriptor, number, slots),
+        const header = readHeader(descriptor)
+        if (!mayHold(header, search)) return
+        searchFile(descriptor, slots, search.keyHash, header.indexCount, (entry) =>
+          take(entry, header, search),
         )
       } finally {
         closeSync(descriptor)
@@ -279,30 +276,18 @@ interface Search {
   stepsLeft: number
 }
 
-function searchWriter(writer: IndexWriter, search: Search): void {
-  walkChain(search, writer.header, writer.newest(search.keyHash), (number) => writer.entry(number))
+function mayHold(header: KeyIndexHeader, search: Search): boolean {
+  return header.endTimestampMs + 1000 > search.beginMs && header.beginTimestampMs <= search.endMs
 }
 
-function walkChain(
-  search: Search,
-  header: KeyIndexHeader,
-  newest: number,
-  entryOf: (number: number) => KeyIndexEntry,
-): void {
+/** False when the search is over in this file: enough was found, or older entries are too old. */
+function take(entry: KeyIndexEntry, header: KeyIndexHeader, search: Search): boolean {
   const { found } = search
-  if (header.endTimestampMs + 1000 <= search.beginMs || header.beginTimestampMs > search.endMs)
-    return
-  let number = newest
-  let below = header.indexCount
-  while (number > 0 && number < below && found.length < search.maxNum && search.stepsLeft-- > 0) {
-    const entry = entryOf(number)
-    const storedFromMs = header.beginTimestampMs + entry.timeDifferenceSeconds * 1000
-    if (storedFromMs + 1000 <= search.beginMs) return
-    const isMatch = entry.keyHash === search.keyHash && storedFromMs <= search.endMs
-    if (isMatch && !found.includes(entry.physicalOffset)) found.push(entry.physicalOffset)
-    below = number
-    number = entry.previousEntry
-  }
+  const storedFromMs = header.beginTimestampMs + entry.timeDifferenceSeconds * 1000
+  if (storedFromMs + 1000 <= search.beginMs) return false
+  const isMatch = entry.keyHash === search.keyHash && storedFromMs <= search.endMs
+  if (isMatch && !found.includes(entry.physicalOffset)) found.push(entry.physicalOffset)
+  return found.length < search.maxNum && --search.stepsLeft > 0
 }
 
 function syncFile(path: string): void {

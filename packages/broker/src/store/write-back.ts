@@ -22,7 +22,7 @@ export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30
 const BUSY_BUDGET_MS = 0.5
 const IDLE_BUDGET_MS = 10
 const QUEUES_PER_STEP = 8
-const PAGES_PER_STEP = 64
+const INDEX_STEPS = 16
 
 export interface WriteBackParts {
   arena: LogArena
@@ -104,7 +104,7 @@ export class WriteBack {
       queues.beginFlush()
       index.beginFlush()
     }
-    while (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(PAGES_PER_STEP)) {
+    while (queues.flushStep(QUEUES_PER_STEP) || index.flushStep(INDEX_STEPS)) {
       if (performance.now() >= endMs) return true
     }
     if (arena.durable < this.#flushing.position) return false
