@@ -29,8 +29,8 @@ export async function exchange(address: string, bytes: Buffer): Promise<Exchange
   const socket = await dial(address)
   const from = `${socket.localAddress}:${socket.localPort}`
   const answer = await new Promise<RemotingCommand | undefined>((resolve) => {
-    let received = Buffer.alloc(0)
-    socket.on('data', (chunk) => {
+    let received: Buffer = Buffer.alloc(0)
+    socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk])
       if (received.length < 4 || received.length < 4 + received.readInt32BE(0)) return
       resolve(decodeCommand(received.subarray(0, 4 + received.readInt32BE(0))))
@@ -53,7 +53,7 @@ export interface FrameShape {
 /** A frame around any header. */
 export function frame(header: string | Buffer, shape: FrameShape = {}): Buffer {
   const { body = Buffer.alloc(0), serializeType = 0 } = shape
-  const head = typeof header === 'string' ? Buffer.from(header) : header
+  const head: Buffer = typeof header === 'string' ? Buffer.from(header) : header
   const prefix = Buffer.alloc(8)
   prefix.writeInt32BE(4 + head.length + body.length, 0)
   prefix.writeUInt8(serializeType, 4)
