@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Arguments, ClientDriver, type Program } from './client-driver.ts'
-import type { Cluster } from './cluster.ts'
+import { BROKER_NAME, type Cluster } from './cluster.ts'
 import { ConsumerGroup } from './group.ts'
 import { assertExactlyOnce, assertNoneLost, assertOrdered, type Sent } from './messages.ts'
 
@@ -36,7 +36,7 @@ export function newDriver(
 /** Sends and returns what was acknowledged by this command. */
 export async function produce(driver: ClientDriver, values: Arguments): Promise<Sent[]> {
   const prefix = newName('key')
-  await driver.call('produce', { ...values, prefix })
+  await driver.call('produce', { ...values, prefix, queues: QUEUES, broker: BROKER_NAME })
   return driver.sent.filter(({ key }) => key.startsWith(`${prefix}-`))
 }
 
@@ -69,7 +69,7 @@ export async function consumedExactlyOnce(
   await members.committed()
   await members.leaveAll()
   assertExactlyOnce(members.deliveries, sent)
-  if (join.orderly === true) assertOrdered(members.deliveries)
+  if (join.orderly === true) assertOrdered(members.allDeliveries)
 }
 
 /**
@@ -111,5 +111,5 @@ export async function consumedAcrossChange(
   assertExactlyOnce(of(before), before)
   assertNoneLost(of(during), during)
   assertExactlyOnce(of(after), after)
-  if (join.orderly === true) assertOrdered(all)
+  if (join.orderly === true) assertOrdered(members.allDeliveries)
 }

@@ -30,13 +30,12 @@ export class ConsumerGroup {
     this.options = options
   }
 
-  /** What the group got of the topic; fences left out. */
+  /** What the group got; messages that only showed who owns a queue left out. */
   get deliveries(): Delivery[] {
-    const { topic } = this.options
-    return this.#all.filter(({ key, topic: of }) => of === topic && !key.startsWith(FENCE))
+    return this.allDeliveries.filter(({ key }) => !key.startsWith(FENCE))
   }
 
-  get #all(): readonly Delivery[] {
+  get allDeliveries(): Delivery[] {
     return this.#driver.deliveries.filter(({ member }) => this.#owns(member))
   }
 
@@ -129,7 +128,7 @@ export class ConsumerGroup {
     }
     const owners = new Map<string, string>()
     await this.#driver.until(`${round} of ${topic} is delivered`, () => {
-      for (const { key, member } of this.#all)
+      for (const { key, member } of this.allDeliveries)
         if (key.startsWith(`${round}-`)) owners.set(key, member)
       return owners.size === queues
     })

@@ -23,7 +23,9 @@ const JVM_OPTIONS: readonly string[] = [
   '-Xmx128m',
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
-  '-Xshare:auto',
+  // Defaults of 20 s: how soon a member looks again for queues that another one still holds.
+  '-Drocketmq.client.rebalance.waitInterval=1000',
+  '-Drocketmq.client.unlockDelayTimeMills=1000',
 ]
 
 /** The driver of the Java client of that version. */
@@ -47,7 +49,11 @@ export function goClient(): Program {
       run('go', ['build', '-o', join(made, 'driver'), '.'], source)
     },
   )
-  return { command: join(directory, 'driver'), args: [] }
+  return {
+    command: join(directory, 'driver'),
+    args: [],
+    env: { ...process.env, ROCKETMQ_GO_LOG_LEVEL: 'warn' },
+  }
 }
 
 /** The driver of npm's ali-ons. */

@@ -1,0 +1,34 @@
+import { test } from 'node:test'
+import {
+  consumedAcrossChange,
+  consumedExactlyOnce,
+  newDriver,
+  type Scenario,
+} from '../harness/client-test.ts'
+import { useCluster } from '../harness/cluster.ts'
+import { goClient } from '../harness/tools.ts'
+import { missingTools } from '../support/external-tools.ts'
+
+const COUNT = 10_000
+const skip = missingTools('go')
+const cluster = skip === false ? useCluster({ nodes: 3 }) : undefined
+
+function scenario(context: Parameters<typeof newDriver>[0], orderly: boolean): Scenario {
+  if (cluster === undefined) throw new Error('skipped')
+  const driver = newDriver(context, cluster(), goClient)
+  return { cluster: cluster(), driver, count: COUNT, join: { orderly } }
+}
+
+test('Go: sync, async and batch reach three members exactly once', { skip }, async (context) => {
+  await consumedExactlyOnce(scenario(context, false), ['sync', 'async', 'batch'])
+})
+
+test('Go: ordered by queue reaches three members exactly once, in order', {
+  skip,
+}, async (context) => {
+  await consumedExactlyOnce(scenario(context, true), ['ordered'])
+})
+
+test('Go: nothing is lost when members leave and join', { skip }, async (context) => {
+  await consumedAcrossChange(scenario(context, false), 'async')
+})
