@@ -21,7 +21,7 @@ export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30
 /** One call goes on with small steps until this much time is gone: while others wait, or not. */
 const BUSY_BUDGET_MS = 0.5
 const IDLE_BUDGET_MS = 10
-const QUEUES_PER_STEP = 8
+const QUEUES_PER_STEP = 2
 const INDEX_STEPS = 16
 
 export interface WriteBackParts {
