@@ -40,6 +40,8 @@ export interface ConnectionLimits {
   readonly outboxHighWaterBytes: number
   /** The connection closes above this: requests taken before the pause cannot answer that much. */
   readonly outboxMaxBytes: number
+  /** All connections together; the one that goes above it and its high-water mark closes. */
+  readonly backlogMaxBytes: number
   readonly readBufferBytes: number
 }
 
@@ -52,6 +54,8 @@ export interface ConnectionContext {
   readonly log: NetworkLog
   /** Number of the current idle sweep. */
   readonly sweep: { count: number }
+  /** Answers of all connections that their clients have not read, where it is more than a little. */
+  readonly backlog: { totalBytes: number }
 }
 
 /** Total bytes of the remoting frame at `start`: its length field and what it announces. */
@@ -79,6 +83,8 @@ export class Connection implements ByteTaker {
   #paused = 0
   #taken = false
   #lastSweep: number
+  /** This connection's part of the shared backlog. */
+  #backlogBytes = 0
   #closeReason = ''
 
   constructor(id: number, context: ConnectionContext) {
@@ -104,7 +110,10 @@ export class Connection implements ByteTaker {
       onBacklog: (queuedBytes) => this.#onBacklog(queuedBytes),
     })
     socket.setNoDelay(true)
-    socket.on('drain', () => this.#unpause(PAUSED_BY_OUTBOX))
+    socket.on('drain', () => {
+      this.#countBacklog(0)
+      this.#unpause(PAUSED_BY_OUTBOX)
+    })
     socket.on('error', (error) => this.#noteReason(error.message))
     socket.on('close', () => this.#onSocketClose())
   }
@@ -223,18 +232,25 @@ export class Connection implements ByteTaker {
   }
 
   #onBacklog(queuedBytes: number): void {
-    const { outboxHighWaterBytes, outboxMaxBytes } = this.#context.limits
-    this.#lastSweep = this.#context.sweep.count
-    if (queuedBytes > outboxMaxBytes) {
-      this.#context.log(
-        'warn',
-        `closed the connection of ${this.#remoteAddress}: it left ${queuedBytes} bytes of answers unread`,
-      )
+    const { limits, backlog, log, sweep } = this.#context
+    const { outboxHighWaterBytes, outboxMaxBytes, backlogMaxBytes } = limits
+    this.#lastSweep = sweep.count
+    // Only above the socket's own mark does it announce 'drain'.
+    const socketMark = this.#socket!.writableHighWaterMark
+    this.#countBacklog(queuedBytes > socketMark ? queuedBytes : 0)
+    if (queuedBytes <= Math.max(outboxHighWaterBytes, socketMark)) return
+    if (queuedBytes > outboxMaxBytes || backlog.totalBytes > backlogMaxBytes) {
+      const whole = `${queuedBytes} bytes of answers unread, all together ${backlog.totalBytes}`
+      log('warn', `closed the connection of ${this.#remoteAddress}: it left ${whole}`)
       this.close('answers unread')
-    } else if (queuedBytes > Math.max(outboxHighWaterBytes, this.#socket!.writableHighWaterMark)) {
-      // Only above the socket's own mark does it announce 'drain'.
+    } else {
       this.#pause(PAUSED_BY_OUTBOX)
     }
+  }
+
+  #countBacklog(bytes: number): void {
+    this.#context.backlog.totalBytes += bytes - this.#backlogBytes
+    this.#backlogBytes = bytes
   }
 
   #noteReason(reason: string): void {
@@ -245,6 +261,7 @@ export class Connection implements ByteTaker {
     if (this.closed) return
     this.closed = true
     this.#reader.close()
+    this.#countBacklog(0)
     this.#context.handlers.onClose?.(this, this.#closeReason || 'closed by the client')
   }
 }

@@ -176,6 +176,32 @@ test('a connection whose unread answers pass the limit is closed', async (t) => 
   assert.match(lines.join(), /left \d+ bytes of answers unread/)
 })
 
+test('unread answers of all connections together are bounded', async (t) => {
+  const closed = signal<number>()
+  const firstUnread = signal()
+  const listener = await listening(
+    t,
+    {
+      onClose: (connection) => closed.call(connection.id),
+      onFrame(connection) {
+        connection.outbox.write(Buffer.alloc(8 * 1024 * 1024))
+        connection.outbox.flush()
+        if (connection.id === 1) firstUnread.call()
+      },
+    },
+    { backlogMaxBytes: 12 * 1024 * 1024 },
+  )
+  const first = await dial(t, listener.port)
+  first.pause()
+  first.write(frame('give'))
+  await firstUnread.promise
+  const second = await dial(t, listener.port)
+  second.pause()
+  second.write(frame('give'))
+  assert.equal(await closed.promise, 2)
+  assert.equal(listener.connections.size, 1)
+})
+
 test('a thousand idle connections neither disturb nor stay when the listener closes', async (t) => {
   const listener = await listening(t, echo)
   const sockets = await Promise.all(Array.from({ length: 1000 }, () => dial(t, listener.port)))

@@ -20,6 +20,8 @@ export interface RemotingListenerOptions extends ListenAddress {
   readonly idleMs?: number
   readonly outboxHighWaterBytes?: number
   readonly outboxMaxBytes?: number
+  /** Unread answers of all connections together. */
+  readonly backlogMaxBytes?: number
   readonly readBufferBytes?: number
   /** All connections together, for frames larger than their read buffer. */
   readonly maxLargeFrameBytes?: number
@@ -29,6 +31,7 @@ const DEFAULT_MAX_CONNECTIONS = 10_000
 const DEFAULT_IDLE_MS = 120_000
 const DEFAULT_OUTBOX_HIGH_WATER_BYTES = 1024 * 1024
 const DEFAULT_OUTBOX_MAX_BYTES = 64 * 1024 * 1024
+const DEFAULT_BACKLOG_MAX_BYTES = 128 * 1024 * 1024
 const DEFAULT_READ_BUFFER_BYTES = 64 * 1024
 const DEFAULT_MAX_LARGE_FRAME_BYTES = 128 * 1024 * 1024
 /** Idle connections close up to a twelfth late. */
@@ -59,10 +62,12 @@ export class RemotingListener {
       turn: this.turn,
       log: options.log ?? silentLog,
       sweep: { count: 0 },
+      backlog: { totalBytes: 0 },
       budget: new ReadBudget(options.maxLargeFrameBytes ?? DEFAULT_MAX_LARGE_FRAME_BYTES),
       limits: {
         outboxHighWaterBytes: options.outboxHighWaterBytes ?? DEFAULT_OUTBOX_HIGH_WATER_BYTES,
         outboxMaxBytes: options.outboxMaxBytes ?? DEFAULT_OUTBOX_MAX_BYTES,
+        backlogMaxBytes: options.backlogMaxBytes ?? DEFAULT_BACKLOG_MAX_BYTES,
         readBufferBytes: options.readBufferBytes ?? DEFAULT_READ_BUFFER_BYTES,
       },
       handlers: {
