@@ -11,7 +11,7 @@ import type { Connection, Turn } from '@ringledger/network'
 import { decodeCommand, encodeCommand, isOneway, ResponseCode } from '@ringledger/protocol'
 import type { BrokerCommands, CoreLink } from './core-link.ts'
 import type { Role as BrokerRole, PublishedTopic } from './core-port-api.ts'
-import { MAX_REQUEST_BYTES } from './core-port-frames.ts'
+import { type AppendError, MAX_REQUEST_BYTES } from './core-port-frames.ts'
 import type { SendAnswers } from './send-answers.ts'
 import { type SendFront, Taken } from './send-front.ts'
 import type { TopicTable } from './topic-table.ts'
@@ -117,23 +117,29 @@ export class CoreAgent implements BrokerCommands {
   }
 
   onAppend(sequence: number, queueSlot: number, bytes: Buffer, start: number, end: number): void {
-    const { front, link, replica } = this.#parts
-    if (!replica.leading) {
-      link.appendFailed(sequence, 'NOT_LEADER')
-      return
+    const refusal = this.#orderEncoded(sequence, queueSlot, bytes, start, end)
+    if (refusal === undefined) return
+    let failed = sequence
+    for (let at = start; at < end; at += bytes.readInt32BE(at)) {
+      this.#parts.link.appendFailed(failed++, refusal)
     }
-    if (queueSlot >= 0 && !front.serving) {
-      link.appendFailed(sequence, 'NOT_SERVING')
-      return
-    }
-    if (front.diskFull) {
-      link.appendFailed(sequence, 'DISK_FULL')
-      return
-    }
+  }
+
+  #orderEncoded(
+    sequence: number,
+    queueSlot: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): AppendError | undefined {
+    const { front, replica } = this.#parts
+    if (!replica.leading) return 'NOT_LEADER'
+    if (queueSlot >= 0 && !front.serving) return 'NOT_SERVING'
+    if (front.diskFull) return 'DISK_FULL'
     const ordered = front.orderEncoded(sequence, queueSlot, bytes, start, end)
-    if (ordered === ClaimRefusal.TOO_LARGE) link.appendFailed(sequence, 'TOO_LARGE')
-    else if (ordered === ClaimRefusal.HANDING_OVER) link.appendFailed(sequence, 'NOT_SERVING')
-    else if (ordered < 0) link.appendFailed(sequence, 'BUSY')
+    if (ordered >= 0) return undefined
+    if (ordered === ClaimRefusal.TOO_LARGE) return 'TOO_LARGE'
+    return ordered === ClaimRefusal.HANDING_OVER ? 'NOT_SERVING' : 'BUSY'
   }
 
   onTopic(entry: PublishedTopic): void {

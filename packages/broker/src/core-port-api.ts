@@ -78,10 +78,9 @@ export interface CorePort {
   append(queueSlot: number, message: Buffer, onDone: (result: AppendResult) => void): boolean
   /**
    * Proposes encoded messages, back to back in `messages`, at consecutive offsets of one queue with
-   * nothing in between: all or none. `onDone` gets one result per message. A port without it is
-   * used message by message.
+   * nothing in between: all or none. `onDone` gets one result per message.
    */
-  appendBatch?(
+  appendBatch(
     queueSlot: number,
     messages: Buffer,
     onDone: (results: readonly AppendResult[]) => void,

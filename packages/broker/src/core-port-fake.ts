@@ -115,6 +115,26 @@ export class FakeCorePort implements CorePort {
     return true
   }
 
+  appendBatch(
+    queueSlot: number,
+    messages: Buffer,
+    onDone: (results: readonly AppendResult[]) => void,
+  ): boolean {
+    if (this.refuses) return false
+    const ends: number[] = []
+    for (let at = 0; at < messages.length; ) ends.push((at += messages.readInt32BE(at)))
+    const results: AppendResult[] = []
+    let start = 0
+    for (const end of ends) {
+      this.append(queueSlot, messages.subarray(start, end), (result) => {
+        results.push(result)
+        if (results.length === ends.length) onDone(results)
+      })
+      start = end
+    }
+    return true
+  }
+
   publishTopic(topic: PublishedTopic): void {
     const known = this.published.get(topic.topic)
     for (let queueId = 0; queueId < topic.queueCount; queueId++) {

@@ -28,7 +28,7 @@ export const CoreFrame = {
 export const BrokerFrame = {
   /** A complete remoting frame for one connection. */
   ANSWER: 1,
-  /** One encoded RocketMQ message. */
+  /** Encoded RocketMQ messages back to back; they get consecutive sequences from the head's on. */
   APPEND: 2,
   /** UTF-8 JSON of a `PublishedTopic`. */
   TOPIC: 3,

@@ -104,6 +104,26 @@ export class RingCorePort implements CorePort {
     return true
   }
 
+  appendBatch(
+    queueSlot: number,
+    messages: Buffer,
+    onDone: (results: readonly AppendResult[]) => void,
+  ): boolean {
+    let count = 0
+    for (let at = 0; at < messages.length; at += messages.readInt32BE(at)) count += 1
+    if (this.#pendingAppends.size + count > MAX_PENDING_APPENDS) return false
+    const first = this.#nextSequence
+    this.#nextSequence += count
+    const results: AppendResult[] = []
+    const onOne = (result: AppendResult): void => {
+      results.push(result)
+      if (results.length === count) onDone(results)
+    }
+    for (let at = 0; at < count; at++) this.#pendingAppends.set(first + at, onOne)
+    this.#writeParts(BrokerFrame.APPEND, queueSlot, messages, first)
+    return true
+  }
+
   publishTopic(entry: PublishedTopic): void {
     this.#writeText(BrokerFrame.TOPIC, JSON.stringify(entry))
   }

@@ -59,6 +59,17 @@ export class PendingSends {
     return this.#tail - this.#head >= this.capacity
   }
 
+  /** To come back to with `takeBack`. */
+  get mark(): number {
+    return this.#tail
+  }
+
+  /** Forgets what was pushed since `mark` was noted; nothing may have been taken off meanwhile. */
+  takeBack(mark: number): void {
+    assert(mark >= this.#head && mark <= this.#tail, 'only pushes are taken back')
+    this.#tail = mark
+  }
+
   /** Slot to fill for the newest entry. */
   push(endPosition: number): number {
     assert(!this.full, 'the caller asked before')

@@ -5,9 +5,10 @@
  * commit position has passed the message's end; nothing is allocated per message.
  */
 import { assert, type Clock } from '@ringledger/base'
-import { ClaimRefusal } from '@ringledger/consensus'
+import { ClaimRefusal, type LogEnd } from '@ringledger/consensus'
 import type { Connection } from '@ringledger/network'
 import {
+  ENTRY_HEADER_BYTES,
   encodeMessage,
   FRAME_HEADER_AT,
   frameHeaderBytes,
@@ -37,6 +38,9 @@ export interface OrderedLog {
   readonly claimedPosition: number
   /** The claimed entry becomes the log's next one. */
   seal(): void
+  /** The log's end now; `takeBack` forgets what was sealed since, within the same turn. */
+  readonly end: LogEnd
+  takeBack(end: LogEnd): void
   readonly endPosition: number
   readonly bytes: Buffer
   readonly view: DataView
@@ -146,10 +150,36 @@ export class SendFront {
   }
 
   /**
-   * Orders one message that the broker thread has encoded; its answer goes back by sequence.
-   * Returns a refusal or the end position.
+   * Orders messages that the broker thread has encoded, back to back in `bytes`: all of them at consecutive offsets
+   * of the queue, or none. Their answers go back by consecutive sequences. Returns a refusal or the end position.
    */
   orderEncoded(
+    sequence: number,
+    queueSlot: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): number {
+    const { log, pending, topics } = this.#options
+    const before = log.end
+    const pendingBefore = pending.mark
+    let taken = 0
+    for (let at = start; at < end; taken++) {
+      const sizeBytes = bytes.readInt32BE(at)
+      assert(sizeBytes > 0 && at + sizeBytes <= end, 'messages lie back to back')
+      const refusal = this.#orderOne(sequence + taken, queueSlot, bytes, at, at + sizeBytes)
+      if (refusal < 0) {
+        log.takeBack(before)
+        pending.takeBack(pendingBefore)
+        if (queueSlot >= 0) topics.giveBack(queueSlot, taken)
+        return refusal
+      }
+      at += sizeBytes
+    }
+    return log.endPosition
+  }
+
+  #orderOne(
     sequence: number,
     queueSlot: number,
     bytes: Buffer,
@@ -162,7 +192,7 @@ export class SendFront {
     if (offset < 0) return offset
     bytes.copy(log.bytes, offset, start, end)
     const queueOffset = queueSlot < 0 ? 0 : topics.takeOffset(queueSlot)
-    const physicalOffset = log.claimedPosition + 48
+    const physicalOffset = log.claimedPosition + ENTRY_HEADER_BYTES
     patchMessage(log.view, offset, queueOffset, physicalOffset, this.#nowMs)
     log.seal()
     const slot = pending.push(log.endPosition)
@@ -228,7 +258,7 @@ export class SendFront {
       if (!oneWay) this.#refuse(connection, offset)
       return
     }
-    const physicalOffset = log.claimedPosition + 48
+    const physicalOffset = log.claimedPosition + ENTRY_HEADER_BYTES
     parts.queueOffset = topics.takeOffset(topic.queueSlotBase + parts.queueId)
     parts.physicalOffset = physicalOffset
     parts.storeTimestampMs = this.#nowMs

@@ -78,6 +78,11 @@ export class TopicTable {
     return offset
   }
 
+  /** The last `count` offsets of the queue were not used after all. */
+  giveBack(slot: number, count: number): void {
+    this.#nextOffsets[slot] = (this.#nextOffsets[slot] as number) - count
+  }
+
   #moveOffsets(
     from: TopicSlot | undefined,
     to: TopicSlot,

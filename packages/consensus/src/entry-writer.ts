@@ -141,6 +141,18 @@ export class EntryWriter {
     return true
   }
 
+  /** The log's end, to come back to with `takeBack`. */
+  get end(): LogEnd {
+    return { ...this.#end }
+  }
+
+  /** Forgets the entries laid since `end` was noted; none of them may have been published. */
+  takeBack(end: LogEnd): void {
+    assert(end.endPosition >= this.#arena.appended, 'what was published stays')
+    this.#end = { ...end }
+    this.#claimedPosition = -1
+  }
+
   /** The log was cut: its end is now `end`. */
   cut(end: LogEnd): void {
     this.#end = { ...end }

@@ -139,6 +139,16 @@ export class Replica {
     this.#writer.seal(this.#term)
   }
 
+  /** The log's end before a run of entries that are to be ordered all or none. */
+  get end(): LogEnd {
+    return this.#writer.end
+  }
+
+  /** Leader: forgets the entries sealed since `end` was noted, within the same turn. */
+  takeBack(end: LogEnd): void {
+    this.#writer.takeBack(end)
+  }
+
   /** Hands leadership to `target` once it has everything; claims are refused meanwhile. */
   transfer(target: string): void {
     if (this.#halted) return

@@ -41,23 +41,23 @@ export function sendBatch(
   if (count > MAX_BATCH_MESSAGES)
     throw illegal(`a batch holds ${MAX_BATCH_MESSAGES} messages at most`)
   const uniqueKey = properties.get(PropertyName.UNIQ_KEY)
-  const { messages, ends } = encodeElements(config, queueId, pending, context)
+  const messages = encodeElements(config, queueId, pending, context)
   const slot = context.topics.slotOf(config.topicName, queueId)
   if (slot < 0) throw appendFailure('CLOSED')
-  const taken = appendAll(context, slot, messages, ends, (results) => {
+  const taken = context.port.appendBatch(slot, messages, (results) => {
     context.answer(ticket, sendAnswer(context, batchAnswer(context, queueId, uniqueKey, results)))
   })
   if (!taken) throw appendFailure('BUSY')
   return undefined
 }
 
-/** All elements as stored messages back to back, and where each ends. */
+/** All elements as stored messages back to back. */
 function encodeElements(
   config: TopicConfig,
   queueId: number,
   { body, send, ticket }: PendingSend,
   context: BrokerContext,
-): { messages: Buffer; ends: number[] } {
+): Buffer {
   const parts = new MessageParts()
   parts.topic = Buffer.from(config.topicName)
   parts.topicEnd = parts.topic.length
@@ -91,44 +91,12 @@ function encodeElements(
     totalBytes += place(...element)
   })
   const messages = Buffer.allocUnsafe(totalBytes)
-  const ends: number[] = []
   let at = 0
   forEachBatchElement(body, 0, body.length, (...element) => {
     place(...element)
     at += encodeMessage(messages, at, parts)
-    ends.push(at)
   })
-  return { messages, ends }
-}
-
-/** False: nothing was written. */
-function appendAll(
-  context: BrokerContext,
-  slot: number,
-  messages: Buffer,
-  ends: readonly number[],
-  onDone: (results: readonly AppendResult[]) => void,
-): boolean {
-  const { port } = context
-  if (port.appendBatch !== undefined) return port.appendBatch(slot, messages, onDone)
-  const results: AppendResult[] = []
-  let start = 0
-  for (const [index, end] of ends.entries()) {
-    const taken = port.append(slot, messages.subarray(start, end), (result) => {
-      results.push(result)
-      if (results.length === ends.length) onDone(results)
-    })
-    if (!taken && index === 0) return false
-    if (!taken) {
-      // What was taken before may commit; the producer is told that the batch as a whole failed.
-      for (let missing = index; missing < ends.length; missing++) {
-        results.push({ ok: false, code: 'BUSY' })
-      }
-      return true
-    }
-    start = end
-  }
-  return true
+  return messages
 }
 
 function batchAnswer(

@@ -68,7 +68,7 @@ describe('the dispatcher', () => {
           const second = send(1, 100)
           const third = send(2, 100)
           const { arena } = log
-          // The dispatcher has seen an older `oldest`: it looks at these bytes before it learns more.
+          // The dispatcher has seen an older `oldest`: it looks here before it learns more.
           const at = arena.offsetOf(second - 48)
           arena.bytes.set(noise.subarray(from, third - second), at + from)
           arena.oldest = third - 48

@@ -145,14 +145,17 @@ export class KeyIndex {
    * messages and compares topic, key and time.
    */
   query(topic: string, key: string, maxNum: number, beginMs: number, endMs: number): number[] {
-    const search: Search = {
-      keyHash: keyIndexHash(keyIndexKey(topic, key)),
-      beginMs,
-      endMs,
-      maxNum,
-      found: [],
-      stepsLeft: MAX_CHAIN_STEPS,
-    }
+    return this.hashQuery(keyIndexHash(keyIndexKey(topic, key)), maxNum, beginMs, endMs)
+  }
+
+  /** The same for a key's hash. */
+  hashQuery(
+    keyHash: number,
+    maxNum: number = Number.MAX_SAFE_INTEGER,
+    beginMs = 0,
+    endMs: number = Number.MAX_SAFE_INTEGER,
+  ): number[] {
+    const search = { keyHash, beginMs, endMs, maxNum, found: [], stepsLeft: MAX_CHAIN_STEPS }
     for (let at = this.#names.length - 1; at >= 0 && search.found.length < maxNum; at--) {
       const isNewest = at === this.#names.length - 1
       const writer = isNewest ? this.#writer : undefined
