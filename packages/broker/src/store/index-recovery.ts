@@ -9,9 +9,11 @@ import {
   KEY_INDEX_ENTRY_BYTES,
   KEY_INDEX_HEADER_BYTES,
   KEY_INDEX_SLOT_BYTES,
+  type KeyIndexEntry,
   type KeyIndexHeader,
   keyIndexEntryAt,
   keyIndexFileBytes,
+  keyIndexSlotAt,
   readKeyIndexEntry,
   readKeyIndexHeader,
 } from '@ringledger/protocol'
@@ -60,35 +62,69 @@ export function readHeader(descriptor: number): KeyIndexHeader {
 
 /** Newest first: where a slot points at a dropped entry, it gets the one before. */
 function undoEntries(descriptor: number, slots: number, entries: number, from: number): void {
+  const chunk = new EntryChunk(descriptor, slots)
   let end = from
-  while (end < entries && isUsed(descriptor, end, slots)) end++
+  while (end < entries) {
+    const used = chunk.load(end, Math.min(entries, end + CHUNK_ENTRIES))
+    end += used
+    if (used < CHUNK_ENTRIES) break
+  }
   const slot = Buffer.alloc(KEY_INDEX_SLOT_BYTES)
-  for (let number = end - 1; number >= from; number--) {
-    const entry = readEntryAt(descriptor, number, slots)
-    const position = KEY_INDEX_HEADER_BYTES + (entry.keyHash % slots) * KEY_INDEX_SLOT_BYTES
-    readFully(descriptor, slot, 0, slot.length, position, 'key index')
-    if (slot.readInt32BE() !== number) continue
-    slot.writeInt32BE(entry.previousEntry)
-    writeFully(descriptor, slot, 0, slot.length, position, 'key index')
+  for (let chunkEnd = end; chunkEnd > from; chunkEnd -= CHUNK_ENTRIES) {
+    const first = Math.max(from, chunkEnd - CHUNK_ENTRIES)
+    for (let at = chunk.load(first, chunkEnd) - 1; at >= 0; at--) {
+      const entry = chunk.entry(at)
+      const position = keyIndexSlotAt(entry.keyHash, slots)
+      readFully(descriptor, slot, 0, slot.length, position, 'key index')
+      if (slot.readInt32BE() !== first + at) continue
+      slot.writeInt32BE(entry.previousEntry)
+      writeFully(descriptor, slot, 0, slot.length, position, 'key index')
+    }
   }
 }
 
-function isUsed(descriptor: number, number: number, slots: number): boolean {
-  const entry = readEntryAt(descriptor, number, slots)
-  return entry.physicalOffset !== 0 || entry.keyHash !== 0
+/** Some entries read at once. */
+class EntryChunk {
+  readonly #descriptor: number
+  readonly #slots: number
+  readonly #bytes: Buffer = Buffer.alloc(CHUNK_ENTRIES * KEY_INDEX_ENTRY_BYTES)
+  readonly #view: DataView = new DataView(this.#bytes.buffer, 0, this.#bytes.length)
+
+  constructor(descriptor: number, slots: number) {
+    this.#descriptor = descriptor
+    this.#slots = slots
+  }
+
+  /** Reads the entries [first, end), at most a chunk; returns how many are used, up to a gap. */
+  load(first: number, end: number): number {
+    const sizeBytes = (end - first) * KEY_INDEX_ENTRY_BYTES
+    const position = keyIndexEntryAt(first, this.#slots)
+    const sizeRead = readFully(this.#descriptor, this.#bytes, 0, sizeBytes, position, 'key index')
+    const count = Math.floor(sizeRead / KEY_INDEX_ENTRY_BYTES)
+    for (let at = 0; at < count; at++) {
+      const { keyHash, physicalOffset } = this.entry(at)
+      if (keyHash === 0 && physicalOffset === 0) return at
+    }
+    return count
+  }
+
+  /** The entry `first + at` of the last load. */
+  entry(at: number): KeyIndexEntry {
+    return readKeyIndexEntry(this.#view, at * KEY_INDEX_ENTRY_BYTES)
+  }
 }
 
 function rebuildSlots(descriptor: number, slots: number, indexCount: number, path: string): void {
   const table = Buffer.alloc(slots * KEY_INDEX_SLOT_BYTES)
   const tableView = new DataView(table.buffer, table.byteOffset, table.length)
-  const chunk = Buffer.alloc(CHUNK_ENTRIES * KEY_INDEX_ENTRY_BYTES)
-  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
+  const chunk = new EntryChunk(descriptor, slots)
   for (let first = 1; first < indexCount; first += CHUNK_ENTRIES) {
     const count = Math.min(CHUNK_ENTRIES, indexCount - first)
-    const position = keyIndexEntryAt(first, slots)
-    readFully(descriptor, chunk, 0, count * KEY_INDEX_ENTRY_BYTES, position, 'key index')
+    if (chunk.load(first, first + count) < count) {
+      throw new LedgerError('CORRUPT', `${path}: entries from ${first} on are missing`)
+    }
     for (let at = 0; at < count; at++) {
-      const entry = readKeyIndexEntry(view, at * KEY_INDEX_ENTRY_BYTES)
+      const entry = chunk.entry(at)
       const slotAt = (entry.keyHash % slots) * KEY_INDEX_SLOT_BYTES
       const isSane = entry.keyHash >= 0 && entry.physicalOffset > 0
       if (!isSane || tableView.getInt32(slotAt) !== entry.previousEntry) {
