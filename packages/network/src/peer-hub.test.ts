@@ -307,6 +307,17 @@ for (const [what, bytes, expected] of STRANGERS) {
   })
 }
 
+test('silent strangers keep no peer out', async (t) => {
+  const n0 = await startNode(t, 'n0', { peers: [{ id: 'n1', host: '127.0.0.1', port: 1 }] })
+  const silent = await Promise.all(Array.from({ length: 40 }, () => dial(t, n0.hub.port)))
+  const connected = once(n0.events, 'connected')
+  const peer = await dial(t, n0.hub.port)
+  peer.resume()
+  peer.write(helloOf({ selfId: 'n1', targetId: 'n0' }))
+  assert.deepEqual(await connected, ['n1'])
+  for (const socket of silent) socket.destroy()
+})
+
 test('a peer that falls silent without closing is dropped, one that only pings stays', async (t) => {
   const { n0, n1 } = await startPair(t, { silenceMs: 200 }, { silenceMs: 200 })
   const hello = helloOf({ selfId: 'n5', targetId: 'n0' })

@@ -265,11 +265,13 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   }
 
   #accept(accepted: Socket): void {
-    const strangers = [...this.#greeting].filter((link) => link.peerId === '')
-    if (this.#closed || strangers.length >= MAX_STRANGERS) {
+    if (this.#closed) {
       accepted.destroy()
       return
     }
+    const strangers = [...this.#greeting].filter((link) => link.peerId === '')
+    // A peer says who it is at once; refusing the newest would let sixteen silent ones keep it out.
+    if (strangers.length >= MAX_STRANGERS) strangers[0]?.close('others came and it said nothing')
     const link = new PeerLink(this, '')
     this.#greeting.add(link)
     link.attach(readAccepted(accepted, link, this.#takeover))
