@@ -5,9 +5,9 @@
  */
 import { assert } from '@ringledger/base'
 
-export const BATCH_ITEMS = 32_768
+export const BATCH_ITEMS = 65_536
 /** Chain heads: a power of two, so that a mask finds the chain of a hash. */
-const CHAINS = 16_384
+const CHAINS = 32_768
 
 export class IndexBatch {
   /** Number of the entry that item 0 is. */

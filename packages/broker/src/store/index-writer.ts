@@ -20,7 +20,7 @@ import { IndexAppender } from './index-appender.ts'
 import { IndexBatch } from './index-batch.ts'
 
 /** With a step for this many new entries a batch is in the file before the next is full. */
-const PUTS_PER_STEP = 8
+const PUTS_PER_STEP = 16
 
 export interface IndexShape {
   slots: number

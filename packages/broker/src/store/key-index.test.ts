@@ -148,28 +148,28 @@ describe('the key index', () => {
 
   test('finds keys while batches of entries are on their way, and after a kill amid one', () => {
     inDirectory((directory) => {
-      const options = { directory, slots: 50_000, entries: 100_000 }
+      const options = { directory, slots: 50_000, entries: 180_000 }
       const index = new KeyIndex(options)
       const keyOf = (n: number): number => Math.imul(n, 0x9e3779b1) >>> 1
       const found = (from: KeyIndex, n: number): boolean =>
         from.hashQuery(keyOf(n)).includes(48 + n * 100)
       let mark = NONE
       let marked = 0
-      for (let n = 0; n < 150_000; n++) {
+      for (let n = 0; n < 250_000; n++) {
         index.put(keyOf(n), 48 + n * 100, START_MS + n)
-        if (n % 40_000 === 0) {
+        if (n % 70_000 === 0) {
           index.flush()
           mark = index.mark
           marked = n + 1
         }
-        if (n % 5000 === 0) {
+        if (n % 9000 === 0) {
           for (let back = 0; back <= n; back += 1777) assert.ok(found(index, n - back), `${n}`)
         }
       }
       index.abandon()
       const again = new KeyIndex(options)
       again.recover(mark, true)
-      for (let n = 0; n < 150_000; n += 331) assert.equal(found(again, n), n < marked, `${n}`)
+      for (let n = 0; n < 250_000; n += 331) assert.equal(found(again, n), n < marked, `${n}`)
       again.close()
     })
   })
