@@ -71,9 +71,9 @@ export class BrokerAgent {
       this.#report.topicsChanged()
     }
     const busy = polled || applied || settled || resumed || wrote
-    store.tick(context.clock.wallMs(), !busy)
+    const unwritten = store.tick(context.clock.wallMs(), !busy)
     port.flush()
-    return busy
+    return busy || unwritten
   }
 
   /** How long the thread may sleep when nothing arrives. */

@@ -40,6 +40,11 @@ const store = BrokerStore.open(
     indexEntries: settings.maxIndexNum,
     delayLevelsMs: parseDelayLevels(settings.messageDelayLevel),
     log: (line) => note({ kind: 'log', level: 'info', line }),
+    onProgress: (position, endPosition) => {
+      const percent = Math.floor((position / endPosition) * 100)
+      const line = `queues and index are built up to ${percent} % of the log`
+      note({ kind: 'log', level: 'info', line })
+    },
   },
   {
     onMessage: (queue, queueOffset, tagsCode) => agent?.onMessage(queue, queueOffset, tagsCode),

@@ -39,7 +39,7 @@ export interface StoreView {
   readonly dispatchedPosition: number
   /** Applies up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries?: number): boolean
-  /** Write-back, a bounded piece of it. */
-  tick(nowMs: number, idle: boolean): void
+  /** Write-back, a bounded piece of it; true when it wants another turn at once. */
+  tick(nowMs: number, idle: boolean): boolean
   close(): void
 }
