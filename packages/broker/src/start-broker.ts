@@ -31,7 +31,7 @@ export interface BrokerStatus {
   serving: boolean
   listenPort: number
   peerPort: number
-  /** Share of the main thread's time that was work, since the last call; see `perf_hooks`. */
+  /** Processor time of the main thread since the last call, as a share of that time. */
   mainUtilization: number
 }
 
@@ -75,8 +75,7 @@ class BrokerProcess implements RunningBroker {
   #servingTerm = -1
   #ports = { listen: 0, peer: 0 }
   #topics: { counter: number; timestampMs: number; topics: Record<string, unknown> } | undefined
-  #utilization: ReturnType<typeof performance.eventLoopUtilization> =
-    performance.eventLoopUtilization()
+  #lastStatus = { atMs: performance.now(), busyMs: mainBusyMs() }
 
   constructor(settings: NodeSettings, log: BrokerLog) {
     this.#settings = settings
@@ -246,9 +245,9 @@ class BrokerProcess implements RunningBroker {
   }
 
   status(): BrokerStatus {
-    const now = performance.eventLoopUtilization()
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilization)
-    this.#utilization = now
+    const before = this.#lastStatus
+    this.#lastStatus = { atMs: performance.now(), busyMs: mainBusyMs() }
+    const { atMs, busyMs } = this.#lastStatus
     return {
       role: this.#role,
       term: this.#term,
@@ -256,7 +255,7 @@ class BrokerProcess implements RunningBroker {
       serving: this.#role === 'leader' && this.#servingTerm === this.#term,
       listenPort: this.#ports.listen,
       peerPort: this.#ports.peer,
-      mainUtilization: utilization,
+      mainUtilization: (busyMs - before.busyMs) / (atMs - before.atMs),
     }
   }
 
@@ -309,4 +308,13 @@ function asLedgerError(error: unknown): Error {
   const { code, message } = error as { code?: unknown; message: string }
   if (error instanceof LedgerError || typeof code !== 'string') return error as Error
   return new LedgerError(code as LedgerError['code'], message, { cause: error })
+}
+
+/**
+ * Not `performance.eventLoopUtilization`: it takes a wait that a signal ended for work, and status
+ * is asked for by a signal.
+ */
+function mainBusyMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
 }
