@@ -63,10 +63,13 @@ export class Outbox implements Flushable {
     const usedBytes = this.#usedBytes
     this.#usedBytes = 0
     if (usedBytes === 0 || this.#socket.destroyed || this.#socket.writableEnded) return
-    this.#socket.write(this.bytes.subarray(0, usedBytes))
+    const ready = this.bytes.subarray(0, usedBytes)
+    // What joins a queue waits long: without the room behind it, and the buffer stays ours.
+    const joinsQueue = this.#socket.writableLength > 0
+    this.#socket.write(joinsQueue ? Buffer.from(ready) : ready)
     const backlogBytes = this.#socket.writableLength
     if (backlogBytes > 0) {
-      this.bytes = NO_BYTES
+      if (!joinsQueue || this.bytes.length > KEPT_BUFFER_BYTES) this.bytes = NO_BYTES
       this.#owner.onBacklog(backlogBytes)
     } else if (this.bytes.length > KEPT_BUFFER_BYTES) {
       this.bytes = NO_BYTES
