@@ -189,6 +189,12 @@ export class TestBroker {
     return opaque
   }
 
+  /** A client's answer to a request of the broker's. */
+  answerCall(connectionId: number, opaque: number, body: Buffer): void {
+    this.deliver(encodeCommand({ code: 0, opaque, flag: 1, body }), connectionId)
+    this.run()
+  }
+
   answerTo(opaque: number): RemotingCommand | undefined {
     this.#others.push(...this.port.takeFrames())
     const index = this.#others.findIndex(

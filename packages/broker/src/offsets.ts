@@ -183,6 +183,10 @@ export class ConsumerOffsets {
   /** Every applied record comes by here, on every node. */
   onRecord(record: StateRecord): void {
     if (record.kind === 'deleteTopic' || record.kind === 'deleteGroup') this.#pulledTo.clear()
+    if (record.kind === 'deleteTopic') this.#forgetAll(({ topic }) => topic === record.topic)
+    if (record.kind === 'deleteGroup' && record.cleanOffset) {
+      this.#forgetAll(({ group }) => group === record.group)
+    }
     if (record.kind === 'offsets') {
       if (this.#resets.size === 0) return
       // A consumer that commits again has been told by the leader of that time.
@@ -265,6 +269,11 @@ export class ConsumerOffsets {
         this.#overlay.delete(key)
       }
     }
+  }
+
+  /** Offsets that are not written yet would bring the deleted topic or group back. */
+  #forgetAll(isMeant: (pending: Pending) => boolean): void {
+    for (const [key, pending] of this.#overlay) if (isMeant(pending)) this.#forget(key)
   }
 
   #forget(key: string): void {

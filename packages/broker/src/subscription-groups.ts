@@ -10,6 +10,18 @@ import { defaultGroupConfig, type GroupConfig } from './state/configs.ts'
 import type { StateChanges } from './state-changes.ts'
 
 const MAX_CREATIONS = 1_000
+/** Groups of RocketMQ's own tools and services, which every broker has. */
+const TOOL_GROUPS: ReadonlySet<string> = new Set([
+  'TOOLS_CONSUMER',
+  'FILTERSRV_CONSUMER',
+  'SELF_TEST_C_GROUP',
+  'CID_ONS-HTTP-PROXY',
+  'CID_ONSAPI_PULL',
+  'CID_ONSAPI_PERMISSION',
+  'CID_ONSAPI_OWNER',
+  'CID_SYS_RMQ_TRANS',
+])
+const SYSTEM_GROUP_PREFIX = 'CID_RMQ_SYS_'
 
 export interface SubscriptionGroupsOptions {
   readonly table: ReadonlyMap<string, GroupConfig>
@@ -40,12 +52,14 @@ export class SubscriptionGroups {
 
   /**
    * The group's configuration; a new group gets the default at once while its record is on its way.
-   * Undefined when groups are not made on demand or the name is not allowed.
+   * Undefined when groups are not made on demand (those of RocketMQ's tools always are) or the name is
+   * not allowed.
    */
   findOrCreate(group: string): GroupConfig | undefined {
     const known = this.#options.table.get(group)
     if (known !== undefined) return known
-    if (!this.#options.settings.autoCreateSubscriptionGroup) return undefined
+    const isMade = this.#options.settings.autoCreateSubscriptionGroup || isToolGroup(group)
+    if (!isMade) return undefined
     if (groupNameProblem(group) !== undefined) return undefined
     const config = defaultGroupConfig(group)
     this.#create(config)
@@ -62,4 +76,8 @@ export class SubscriptionGroups {
     )
     if (failure === undefined) this.#creating.add(group)
   }
+}
+
+function isToolGroup(group: string): boolean {
+  return TOOL_GROUPS.has(group) || group.startsWith(SYSTEM_GROUP_PREFIX)
 }

@@ -32,7 +32,7 @@ function progressOf(config: TopicConfig, group: string, context: BrokerContext):
       brokerOffset: queue?.maxOffset ?? 0,
       consumerOffset,
       lastTimestamp: Math.max(lastMs, 0),
-      pullOffset: consumerOffset,
+      pullOffset: Math.max(context.offsets.pullOffset(topic, group, queueId), consumerOffset),
     }
     return [messageQueue(context, topic, queueId), progress] as const
   })
@@ -86,6 +86,7 @@ export const handleBrokerConsumeStats: Handler = ({ ext }, context) => {
   const isOrder = extBool(ext, 'isOrder', false)
   const topicsOfGroups = consumedTopics(context)
   let totalDiff = 0
+  let totalInflightDiff = 0
   const consumeStatsList = Array.from(context.subscriptionGroups.all(), ({ groupName }) => {
     const statsList: object[] = []
     for (const topic of topicsOfGroups.get(groupName) ?? []) {
@@ -93,7 +94,10 @@ export const handleBrokerConsumeStats: Handler = ({ ext }, context) => {
       if (config === undefined || (isOrder && !config.order)) continue
       if (!isConsumed(topic, groupName, context)) continue
       const entries = progressOf(config, groupName, context)
-      for (const [, progress] of entries) totalDiff += lagOf(progress)
+      for (const [, { brokerOffset, consumerOffset, pullOffset }] of entries) {
+        totalDiff += brokerOffset - consumerOffset
+        totalInflightDiff += pullOffset - consumerOffset
+      }
       const offsetTable = objectKeyMap(entries)
       statsList.push({ consumeTps: consumeTps(topic, groupName, context), offsetTable })
     }
@@ -106,13 +110,10 @@ export const handleBrokerConsumeStats: Handler = ({ ext }, context) => {
       brokerAddr: `${brokerIP1}:${listenPort}`,
       consumeStatsList,
       totalDiff,
-      totalInflightDiff: 0,
+      totalInflightDiff,
     }),
   }
 }
-
-const lagOf = ({ brokerOffset, consumerOffset }: OffsetWrapper): number =>
-  brokerOffset - consumerOffset
 
 /** Topics on which a group has offsets, for all groups in one pass. */
 function consumedTopics(context: BrokerContext): Map<string, Set<string>> {

@@ -179,6 +179,7 @@ export const handleAllTopics: Handler = ({ ext }, context) => {
       mappingDataVersion: { counter: 0, stateVersion: 0, timestamp: context.startedAtMs },
       topicConfigTable: Object.fromEntries(page),
       topicQueueMappingDetailMap: {},
+      topicQueueMappingInfoMap: {},
     }),
   }
 }

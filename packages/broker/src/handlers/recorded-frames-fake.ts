@@ -1,11 +1,16 @@
 /**
  * Requests and answers recorded from Apache RocketMQ 5.4.0 and its clients
- * (`testdata/remoting/frames.json`), and the comparison of our answers with theirs. Offsets in the
+ * (`testdata/remoting/*.json`), and the comparison of our answers with theirs. Offsets in the
  * log, times and hosts differ by nature and are left out.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { decodeCommand, decodeMessage, type RemotingCommand } from '@ringledger/protocol'
+import {
+  decodeCommand,
+  decodeMessage,
+  parseLenientJson,
+  type RemotingCommand,
+} from '@ringledger/protocol'
 import type { TestBroker } from '../broker-agent-fake.ts'
 
 interface RecordedFrames {
@@ -13,18 +18,27 @@ interface RecordedFrames {
   readonly response: RemotingCommand | undefined
 }
 
+interface StoredFrames {
+  readonly name: string
+  readonly request: string
+  readonly response: string | null
+}
+
+function framesIn(file: string): StoredFrames[] {
+  const path = new URL(`../../testdata/remoting/${file}`, import.meta.url)
+  return JSON.parse(readFileSync(path, 'utf8')) as StoredFrames[]
+}
+
 const frames = new Map<string, RecordedFrames>(
-  (
-    JSON.parse(
-      readFileSync(new URL('../../testdata/remoting/frames.json', import.meta.url), 'utf8'),
-    ) as { name: string; request: string; response: string | null }[]
-  ).map(({ name, request, response }) => [
-    name,
-    {
-      request: Buffer.from(request, 'hex'),
-      response: response === null ? undefined : decodeCommand(Buffer.from(response, 'hex')),
-    },
-  ]),
+  [...framesIn('frames.json'), ...framesIn('admin-frames.json')].map(
+    ({ name, request, response }) => [
+      name,
+      {
+        request: Buffer.from(request, 'hex'),
+        response: response === null ? undefined : decodeCommand(Buffer.from(response, 'hex')),
+      },
+    ],
+  ),
 )
 
 export function recorded(name: string): RecordedFrames {
@@ -90,10 +104,41 @@ function compareBodies(name: string, ours: Buffer, theirs: Buffer): void {
   if (theirs.length === 0) {
     assert.equal(ours.length, 0, `${name}: no body`)
   } else if (theirs[0] === 0x7b) {
-    assert.deepEqual(JSON.parse(ours.toString()), JSON.parse(theirs.toString()), `${name}: body`)
+    assert.deepEqual(jsonIn(ours), jsonIn(theirs), `${name}: body`)
   } else {
     assert.deepEqual(messagesIn(ours), messagesIn(theirs), `${name}: messages`)
   }
+}
+
+/** A JSON body of either dialect; object keys come as text. */
+export function jsonIn(body: Buffer): unknown {
+  return parseLenientJson(body.toString())
+}
+
+/**
+ * The fields and types of a JSON value, numbers and texts left open; of maps and arrays with many entries of one kind
+ * the first stands for all.
+ */
+export function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])]
+  if (typeof value !== 'object' || value === null) return typeof value
+  const entries = Object.entries(value)
+  const [first] = entries
+  const isMap = first !== undefined && /^[{%\d]|^[A-Z]/.test(first[0])
+  if (isMap) return { each: shapeOf(first[1]) }
+  return Object.fromEntries(entries.map(([name, item]) => [name, shapeOf(item)]))
+}
+
+/** Replays and compares the code and the body's shape. */
+export function replayAndCompareShape(broker: TestBroker, name: string): RemotingCommand {
+  const answer = replay(broker, name)
+  const { response } = recorded(name)
+  assert.ok(answer, `${name} is answered`)
+  assert.ok(response, `${name} has a recorded answer`)
+  assert.equal(answer.code, response.code, `${name}: code (${answer.remark ?? ''})`)
+  assert.deepEqual(Object.keys(answer.ext), Object.keys(response.ext), `${name}: ext`)
+  assert.deepEqual(shapeOf(jsonIn(answer.body)), shapeOf(jsonIn(response.body)), `${name}: shape`)
+  return answer
 }
 
 /** What a consumer makes of a pull's body, without what differs between two runs. */
