@@ -62,6 +62,11 @@ export class ClientDriver {
     })
   }
 
+  /** Resolves when `count` messages were acknowledged to producers of this process. */
+  acknowledged(count: number): Promise<void> {
+    return this.until(`${count} acknowledgements`, () => this.sent.length >= count)
+  }
+
   /** Ends the process without farewell: connections just close. */
   async kill(): Promise<void> {
     await this.#process.end('SIGKILL')
