@@ -27,10 +27,12 @@ export interface RegistrarOptions {
   brokerAddress: string
   haServerAddress: string
   periodMs: number
+  /** For connecting and for an answer. */
+  requestTimeoutMs?: number
   log(level: 'info' | 'warn', line: string): void
 }
 
-const REQUEST_TIMEOUT_MS = 3_000
+const DEFAULT_REQUEST_TIMEOUT_MS = 3_000
 const RETRY_MS = 500
 
 class NameServerLink {
@@ -63,7 +65,7 @@ class NameServerLink {
     if (this.#client === undefined) return
     const ext = { brokerName, brokerAddr: brokerAddress, clusterName, brokerId: String(brokerId) }
     await this.#client
-      .request({ code: RequestCode.UNREGISTER_BROKER, ext }, REQUEST_TIMEOUT_MS)
+      .request({ code: RequestCode.UNREGISTER_BROKER, ext }, this.#timeoutMs)
       .catch(() => undefined)
     await this.#client?.close()
   }
@@ -81,6 +83,7 @@ class NameServerLink {
           this.#report(true, '')
         } catch (error) {
           this.#wanted ??= registration
+          this.#disconnect()
           this.#report(false, error instanceof Error ? error.message : String(error))
           this.#retry = setTimeout(() => void this.#run(), RETRY_MS)
           return
@@ -95,13 +98,24 @@ class NameServerLink {
     this.#client ??= await this.#connect()
     const answer = await this.#client.request(
       registerCommand(registration, this.#options),
-      REQUEST_TIMEOUT_MS,
+      this.#timeoutMs,
     )
     if (answer.code !== 0) throw new Error(`code ${answer.code} ${answer.remark ?? ''}`)
   }
 
+  get #timeoutMs(): number {
+    return this.#options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS
+  }
+
+  /** A connection that was cut off retransmits ever more rarely; a new one finds the way at once. */
+  #disconnect(): void {
+    const client = this.#client
+    this.#client = undefined
+    void client?.close()
+  }
+
   async #connect(): Promise<RemotingClient> {
-    const client = new RemotingClient({ connectTimeoutMs: REQUEST_TIMEOUT_MS })
+    const client = new RemotingClient({ connectTimeoutMs: this.#timeoutMs })
     await client.connect(this.#address)
     client.onClose = () => {
       if (this.#client !== client) return

@@ -73,6 +73,7 @@ class BrokerProcess implements RunningBroker {
   #term = 0
   #leaderId = ''
   #servingTerm = -1
+  #registeredAsLeader = false
   #ports = { listen: 0, peer: 0 }
   #topics: { counter: number; timestampMs: number; topics: Record<string, unknown> } | undefined
   #lastStatus = { atMs: performance.now(), busyMs: mainBusyMs() }
@@ -214,22 +215,23 @@ class BrokerProcess implements RunningBroker {
       const leader = leaderId === '' ? 'no leader known' : `leader ${leaderId}`
       this.#log('info', `${role} in term ${term}, ${leader} (${reason})`)
     }
-    if (role === 'follower' && leaderId !== '') {
-      this.#onServing()
-      this.#register()
-    }
+    const follows = role === 'follower' && leaderId !== ''
+    if (follows) this.#onServing()
+    if (follows || this.#registeredAsLeader) this.#register()
   }
 
   /**
    * Leaders register when they serve, followers when they know their leader (as Apache: after the
-   * first role event).
+   * first role event), and a deposed leader at once: a name server that is cut off together with it
+   * would go on sending clients here.
    */
   #register(): void {
     const topics = this.#topics
     if (topics === undefined || this.#closing) return
     const leads = this.#role === 'leader'
     if (leads && this.#servingTerm !== this.#term) return
-    if (!leads && this.#leaderId === '') return
+    if (!leads && this.#leaderId === '' && !this.#registeredAsLeader) return
+    this.#registeredAsLeader = leads
     const registration: Registration = {
       brokerId: leads ? 0 : this.#ownNumber + 1,
       stateVersion: this.#term,
