@@ -13,7 +13,7 @@ interface Claim {
 
 function claimsIn(text: string): Claim[] {
   const found = text.matchAll(/`([\w./-]+\.test\.ts)`\s+"([^"]+)"/g)
-  return [...found].map(([, file, title]) => ({ file: file!, title: title! }))
+  return [...found].map(([, file, title]) => ({ file: file!, title: title!.replace(/\s+/g, ' ') }))
 }
 
 /** Claims whose test is not there any more. */
