@@ -9,7 +9,7 @@ const REGISTRATION = { brokerId: 0, stateVersion: 1, counter: 1, timestampMs: 1,
 
 /** Answers every request of the connection; the registrations here fit one chunk each. */
 function answerAll(socket: Socket): void {
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     const { opaque } = decodeCommand(chunk)
     socket.write(encodeCommand({ code: 0, opaque, flag: RESPONSE_FLAG }))
   })
