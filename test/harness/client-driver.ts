@@ -43,8 +43,15 @@ export class ClientDriver {
 
   /** Resolves with the answer. @throws Error with what the client said. */
   call(command: string, values: Arguments = {}): Promise<Answer> {
+    return this.say(
+      command,
+      Object.entries(values).map(([name, value]) => `${name}=${value}`),
+    )
+  }
+
+  /** Like call, with words of any form; they hold no blanks. */
+  say(command: string, words: readonly string[]): Promise<Answer> {
     const id = String(++this.#lastId)
-    const words = Object.entries(values).map(([name, value]) => `${name}=${value}`)
     return this.#limited(`${command} ${words.join(' ')}`, (resolve, reject) => {
       this.#calls.set(id, { resolve, reject })
       this.#process.write([id, command, ...words].join(' '))
