@@ -1,6 +1,6 @@
 /**
- * A connection with the broker that takes writes, found as clients find it: broker id 0 at the name
- * server. Owns one rule: whoever doubts the connection gets a new search, never the same socket.
+ * A connection with the broker that takes writes, found as clients find it: broker id 0 at a name
+ * server (`host:port`, or several with `;` between them, asked in turn). Owns one rule: whoever doubts the connection gets a new search, never the same socket.
  */
 import { RemotingClient } from '@ringledger/network'
 import {
@@ -16,12 +16,12 @@ const ASK_TIMEOUT_MS = 1000
 const RETRY_MS = 20
 
 export class LeaderLink {
-  readonly #nameServer: string
+  #nameServers: string
   #client: Promise<RemotingClient> | undefined
   #closed = false
 
-  constructor(nameServer: string) {
-    this.#nameServer = nameServer
+  constructor(nameServers: string) {
+    this.#nameServers = nameServers
   }
 
   /** Resolves once a leader accepts a connection. @throws Error after {@link close}. */
@@ -41,6 +41,7 @@ export class LeaderLink {
   /** The connection failed or its broker leads no more; the others that use it search as well. */
   async doubt(client: RemotingClient): Promise<void> {
     if ((await this.#client?.catch(() => undefined)) === client) this.#client = undefined
+    this.#nameServers = rotated(this.#nameServers)
     await client.close()
     await retryPause()
   }
@@ -55,9 +56,11 @@ export class LeaderLink {
     while (!this.#closed) {
       const client = new RemotingClient({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
       try {
-        await client.connect(await leaderAddress(this.#nameServer))
+        await client.connect(await leaderAddress(this.#nameServers))
         return client
       } catch {
+        // One that was cut off with its broker may go on naming that one.
+        this.#nameServers = rotated(this.#nameServers)
         await retryPause()
       }
     }
@@ -65,8 +68,20 @@ export class LeaderLink {
   }
 }
 
-/** @throws Error when the name server knows no leader or does not answer. */
-export async function leaderAddress(nameServer: string): Promise<string> {
+/** @throws Error when no name server knows a leader. */
+export async function leaderAddress(nameServers: string): Promise<string> {
+  let problem: unknown
+  for (const nameServer of nameServers.split(';')) {
+    try {
+      return await leaderKnownTo(nameServer)
+    } catch (error) {
+      problem = error
+    }
+  }
+  throw problem
+}
+
+async function leaderKnownTo(nameServer: string): Promise<string> {
   const client = new RemotingClient({ connectTimeoutMs: CONNECT_TIMEOUT_MS })
   await client.connect(nameServer)
   try {
@@ -81,6 +96,11 @@ export async function leaderAddress(nameServer: string): Promise<string> {
     await client.close()
   }
   throw new Error(`${nameServer} knows no leader`)
+}
+
+function rotated(list: string): string {
+  const [first, ...others] = list.split(';')
+  return [...others, first].join(';')
 }
 
 /** What a client's back-off is: nothing announces that a broker would take the next attempt. */
