@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { type Arguments, ClientDriver, type Program } from './client-driver.ts'
 import { BROKER_NAME, type Cluster } from './cluster.ts'
 import { ConsumerGroup } from './group.ts'
@@ -17,16 +16,21 @@ export function newName(prefix: string): string {
   return `${prefix}-${++names}`
 }
 
-/** A driver that ends with the test; `program` is given a home directory of its own. */
+/** What something can be ended with: a test, or what stands for a file. */
+export interface Owner {
+  after(end: () => Promise<void>): unknown
+}
+
+/** A driver that ends with its owner; `program` is given a home directory of its own. */
 export function newDriver(
-  context: TestContext,
+  owner: Owner,
   cluster: Cluster,
   program: (home: string) => Program,
 ): ClientDriver {
   const home = mkdtempSync(join(tmpdir(), 'client-'))
   const logPath = join(cluster.directory, 'logs', `${newName('client')}.log`)
   const driver = new ClientDriver(program(home), cluster.nameServer, logPath)
-  context.after(async () => {
+  owner.after(async () => {
     await driver.kill()
     rmSync(home, { recursive: true, force: true })
   })

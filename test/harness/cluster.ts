@@ -266,13 +266,17 @@ export class Cluster {
 
 /**
  * One cluster for all tests of a file; its logs are shown when one of them failed. Call the result
- * inside of tests.
+ * inside of tests. `prepare` runs before them (hooks of a file do not wait for each other).
  */
-export function useCluster(options: ClusterOptions): () => Cluster {
+export function useCluster(
+  options: ClusterOptions,
+  prepare: (cluster: Cluster) => Promise<void> = async () => {},
+): () => Cluster {
   let cluster: Cluster | undefined
   let failed = false
   before(async () => {
     cluster = await Cluster.start(options)
+    await prepare(cluster)
   })
   afterEach((context) => {
     if ('passed' in context && context.passed === false) failed = true
