@@ -9,6 +9,7 @@ import { Soak } from '../load/soak.ts'
 
 /** Acknowledgements that show a group at work, and those that pass while a test looks on. */
 const SOME = 200
+const ANSWER_LIMIT_MS = 60_000
 const LIMITS = { timeout: 180_000 }
 const cluster = useCluster({ nodes: 3 })
 
@@ -20,6 +21,15 @@ async function endAndAudit(soak: Soak, context: TestContext): Promise<void> {
   const record = await soak.end()
   context.diagnostic(record.summary())
   assert.deepEqual(await audit(cluster().nameServer, record), NOTHING_WRONG)
+}
+
+/** Codes of the answers to sends on one connection, whoever leads. */
+async function sendSome(client: RemotingClient, topic: string): Promise<number[]> {
+  const answers = Array.from({ length: SOME }, (_, sequence) => {
+    const body = loadBody(newRun(), sequence, 256)
+    return client.request(sendRequest(topic, sequence % 4, body), ANSWER_LIMIT_MS)
+  })
+  return (await Promise.all(answers)).map(({ code }) => code)
 }
 
 test('kill -9 of the leader, and of the next one, loses nothing', LIMITS, async (context) => {
@@ -43,20 +53,37 @@ test('a leader that stood still acknowledges nothing any more', LIMITS, async (c
   await loyal.connect(cluster().addressOf(leader))
   await cluster().kill(leader, 'SIGSTOP')
   await soak.record.more(SOME)
-  const answers = Array.from({ length: SOME }, (_, sequence) => {
-    const body = loadBody(newRun(), sequence, 256)
-    return loyal.request(sendRequest('StopLeader', sequence % 4, body), 60_000)
-  })
+  const answers = sendSome(loyal, 'StopLeader')
   // Another term's writes are acknowledged now; the stopped leader still finds these in its socket.
   await soak.record.more(SOME)
   await cluster().kill(leader, 'SIGCONT')
-  const codes = (await Promise.all(answers)).map(({ code }) => code)
+  const codes = await answers
   assert.ok(!codes.includes(ResponseCode.SUCCESS), `answered ${codes}`)
   await cluster().whole()
   await loyal.close()
   await soak.record.more(SOME)
   await endAndAudit(soak, context)
 })
+
+test(
+  'a leader without a majority refuses, and goes on when it is back',
+  LIMITS,
+  async (context) => {
+    const soak = startSoak('Minority')
+    await soak.record.more(SOME)
+    const leader = await cluster().leader()
+    const others = cluster().ids.filter((id) => id !== leader)
+    await Promise.all(others.map((id) => cluster().kill(id, 'SIGKILL')))
+    const client = new RemotingClient()
+    await client.connect(cluster().addressOf(leader))
+    const codes = await sendSome(client, 'Minority')
+    assert.ok(!codes.includes(ResponseCode.SUCCESS), `answered ${codes}`)
+    await client.close()
+    await Promise.all(others.map((id) => cluster().restart(id)))
+    await soak.record.more(SOME)
+    await endAndAudit(soak, context)
+  },
+)
 
 test('kill -9 of all nodes at once loses nothing', LIMITS, async (context) => {
   const soak = startSoak('KillAll')
