@@ -95,6 +95,13 @@ export class EntryWriter {
     return offset + ENTRY_HEADER_BYTES
   }
 
+  /** Where an entry with a body of `bodyBytes` would end. */
+  endAfter(bodyBytes: number): number {
+    const entryBytes = ENTRY_HEADER_BYTES + bodyBytes
+    const end = this.#end.endPosition
+    return end + blankNeeded(end % this.#segmentBytes, entryBytes, this.#segmentBytes) + entryBytes
+  }
+
   /** Completes the claimed entry as the log's next one. */
   seal(term: number): void {
     assert(this.#claimedPosition >= 0, 'an entry is claimed')

@@ -4,6 +4,7 @@
  * with the blank before it) from `fromPosition` to the end of the bytes.
  */
 import {
+  BLANK_HEADER_BYTES,
   checkEntry,
   ENTRY_HEADER_BYTES,
   entryBodyBytes,
@@ -44,9 +45,12 @@ export interface PayloadPlace {
   segmentBytes: number
   /** Size of one arena lap. */
   lapBytes: number
-  /** Longest piece that is copied at once. */
+  /** Longest piece that is copied at once, and longest entry. */
   maxPieceBytes: number
 }
+
+/** The nodes of a group are configured differently. */
+const TOO_LONG = 'an entry longer than this node takes (maxMessageSize must be equal on all nodes)'
 
 export function checkPayload(
   bytes: Buffer,
@@ -76,6 +80,7 @@ export function checkPayload(
       const blankBytes = view.getInt32(at + 4)
       const left = place.segmentBytes - (position % place.segmentBytes)
       if (blankBytes !== left || blankBytes > end - at) return refuse(run, 'blank of a wrong size')
+      if (blankBytes > place.maxPieceBytes + BLANK_HEADER_BYTES) return refuse(run, TOO_LONG)
       pieces.add(position, position + blankBytes)
       at += blankBytes
       if (at === end) return refuse(run, 'a blank without an entry behind it')
@@ -94,6 +99,7 @@ export function checkPayload(
       run.spans.push({ term, firstPosition: unitPosition, firstIndex: index })
     }
     const entryBytes = ENTRY_HEADER_BYTES + entryBodyBytes(view, at)
+    if (entryBytes > place.maxPieceBytes) return refuse(run, TOO_LONG)
     run.lastTerm = term
     run.lastIndex = index
     run.lastChainCrc = entryChainCrc(view, at)

@@ -58,6 +58,12 @@ export interface ReplicaOptions {
   wake(): void
 }
 
+/**
+ * Clients' entries that are not on the own disk fill this part of the arena at most. The disk may be
+ * behind the commit position, so that it alone bounds them.
+ */
+const MAX_UNSYNCED_PART = 0.75
+
 export class Replica {
   readonly raft: Raft
   readonly arena: LogArena
@@ -126,12 +132,11 @@ export class Replica {
   claim(bodyBytes: number): number {
     assert(this.#leading, 'only a leader orders entries')
     if (!this.raft.acceptsAppends) return ClaimRefusal.HANDING_OVER
-    const uncommitted = this.#writer.endPosition - this.#committed
-    if (uncommitted + bodyBytes > this.#options.maxUncommittedBytes) return ClaimRefusal.BUSY
-    const offset = this.#writer.claim(bodyBytes)
-    if (offset === ClaimRefusal.BUSY)
-      this.#replicator.releaseSlowPeers(this.#writer.endPosition, bodyBytes)
-    return offset
+    const end = this.#writer.endPosition + bodyBytes
+    if (end - this.#committed > this.#options.maxUncommittedBytes) return ClaimRefusal.BUSY
+    // The rest of the arena stays free for the barriers of terms to come.
+    if (end - this.#durable > this.arena.sizeBytes * MAX_UNSYNCED_PART) return ClaimRefusal.BUSY
+    return this.#claimRoom(bodyBytes)
   }
 
   /** Leader: the claimed entry is complete. */
@@ -192,7 +197,9 @@ export class Replica {
       this.#options.peers.drop(from, 'malformed message')
       return
     }
-    if (message.type !== 'append' || end === start) {
+    // An Append that announces entries without bringing them is judged as a payload, and refused.
+    const announced = message.type === 'append' && message.endPosition !== message.prevPosition
+    if (message.type !== 'append' || (end === start && !announced)) {
       this.#step(message)
       this.#act()
       return
@@ -242,6 +249,8 @@ export class Replica {
       // heartbeat.
       this.raft.flushCommit()
       this.#act()
+    } else {
+      this.#replicator.pin()
     }
     this.#options.storage.flush()
   }
@@ -305,6 +314,7 @@ export class Replica {
     if (accept !== undefined) {
       const after: LogEnd = { ...run, endPosition: accept.toPosition }
       assert(accept.toPosition === run.endPosition, 'a payload is taken to its end')
+      this.#replicator.releaseSlowPeers(accept.fromPosition, accept.toPosition)
       const taken = this.#writer.copyRun(payload, start, message.prevPosition, run.pieceEnds, after)
       assert(taken, 'the arena has room, it was asked before')
     }
@@ -373,12 +383,21 @@ export class Replica {
     this.#options.hooks.onRole(change.role, change.term, leaderId, 0, change.reason)
   }
 
+  /** Room for an entry, if need be in place of bytes that a peer does not read. */
+  #claimRoom(bodyBytes: number): number {
+    const offset = this.#writer.claim(bodyBytes)
+    if (offset !== ClaimRefusal.BUSY) return offset
+    const { endPosition } = this.#writer
+    this.#replicator.releaseSlowPeers(endPosition, this.#writer.endAfter(bodyBytes))
+    return this.#writer.claim(bodyBytes)
+  }
+
   #layBarrier(term: number): void {
     const { hooks } = this.#options
     this.#leading = true
     this.#term = term
     const body = hooks.barrier(term)
-    const offset = this.#writer.claim(body.length)
+    const offset = this.#claimRoom(body.length)
     assert(offset >= 0, 'a new leader has room for its barrier')
     body.copy(this.arena.bytes, offset)
     hooks.patchBarrier(this.arena.view, offset, this.#writer.claimedPosition + 48)
@@ -390,8 +409,16 @@ export class Replica {
   }
 
   #truncate(position: number): void {
+    const { storage } = this.#options
+    // The cut may lie in what this very turn took, which the IO worker has not heard of.
+    const end = this.#writer.endPosition
+    if (end !== this.#publishedEnd) {
+      this.#publishedEnd = end
+      this.arena.appended = end
+      storage.write(end)
+    }
     this.#truncating = true
     this.#truncationId += 1
-    this.#options.storage.truncate(position, this.#truncationId)
+    storage.truncate(position, this.#truncationId)
   }
 }

@@ -5,13 +5,7 @@
  * writer; one file read per peer is under way at most.
  */
 import { assert } from '@ringledger/base'
-import {
-  ENTRY_HEADER_BYTES,
-  entryIndex,
-  entryMagic,
-  entrySize,
-  MAGIC_BLANK,
-} from '@ringledger/protocol'
+import { entryIndex, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { AppendPlan, PeerMessage, Raft } from './core/index.ts'
 import type { CatchUpReader, EntryRange, LogPiece, PeerTransport } from './ports.ts'
@@ -45,7 +39,6 @@ export class Replicator {
   leadershipChanged(leading: boolean): void {
     this.#leading = leading
     this.dirty = leading
-    if (!leading) this.#pin()
   }
 
   /** End of a turn: every peer gets what it may have. */
@@ -54,25 +47,29 @@ export class Replicator {
       this.dirty = false
       for (const id of this.#options.peerIds) this.#pump(id)
     }
-    this.#pin()
+    this.pin()
   }
 
   /**
-   * The writer has no room: a peer whose socket sits on the arena's oldest bytes is let go; it
-   * catches up from the files.
+   * The log is to grow to `endPosition`: a peer whose socket sits on bytes in the way of that is let
+   * go; it catches up from the files.
    */
-  releaseSlowPeers(endPosition: number, neededBytes: number): void {
+  releaseSlowPeers(position: number, endPosition: number): void {
     const { peers, peerIds, arena, hooks } = this.#options
-    const neededFrom = endPosition + neededBytes + ENTRY_HEADER_BYTES - arena.sizeBytes
+    const floor = arena.pinFloor(position, endPosition)
     for (const id of peerIds) {
-      if (peers.unflushedPosition(id) > neededFrom) continue
+      if (peers.unflushedPosition(id) >= floor) continue
       hooks.log('warn', `${id} does not read its entries; its connection is closed`)
       peers.drop(id, 'too slow')
     }
-    this.#pin()
+    this.pin()
   }
 
-  #pin(): void {
+  /**
+   * What sockets hold is not overwritten. Also on a node that leads no more: what it sent may still
+   * wait.
+   */
+  pin(): void {
     const { peers, peerIds, arena } = this.#options
     let pinned = Number.POSITIVE_INFINITY
     for (const id of peerIds) pinned = Math.min(pinned, peers.unflushedPosition(id))

@@ -185,6 +185,14 @@ export class LogArena {
   }
 
   /**
+   * Writer: claims of [position, end) need that nothing below this is {@link pinned}; where a suffix
+   * was cut off, sockets may still read what stood in the very place.
+   */
+  pinFloor(position: number, end: number): number {
+    return position < this.#cutBelow ? end : end - this.sizeBytes
+  }
+
+  /**
    * Writer: the log ends at `position` from now on. Append beyond it only after the io thread has
    * cut its files and set `durable` back; until then `durable` speaks of bytes that are gone.
    */
