@@ -182,3 +182,49 @@ test('a cut behind what this very turn took comes after the write of it', () => 
   newer.stream(node, 'n2', 5)
   assertSameFile(node, newer)
 })
+
+/** A follower of `n1` that has entries of term 3 committed, and their log. */
+function committedFollower(): { node: TestReplica; other: OtherLog } {
+  const node = new TestReplica()
+  const other = new OtherLog()
+  for (let entries = 0; entries < 4; entries++) other.append(3, 100)
+  other.stream(node, 'n1', 3)
+  node.receive({ ...other.message('n1', 3, other.end, other.end), commitPosition: other.end })
+  assert.equal(node.replica.committedPosition, other.end)
+  return { node, other }
+}
+
+test('a node leaves the group rather than follow a leader that lost what is committed', () => {
+  const { node, other } = committedFollower()
+  const lost = new OtherLog()
+  for (let entries = 0; entries < 3; entries++) lost.append(3, 100)
+  const { end } = lost
+  lost.append(5, 300)
+  lost.send(node, 'n2', 5, end, lost.end)
+  assert.match(node.halted, /lost acknowledged entries/)
+  node.storage.run(node.replica)
+  assert.equal(node.storage.end.endPosition, other.end)
+})
+
+test('the same when the leader has gone on behind the place where the logs part', () => {
+  const { node } = committedFollower()
+  const lost = new OtherLog()
+  for (let entries = 0; entries < 2; entries++) lost.append(3, 100)
+  for (let entries = 0; entries < 2; entries++) lost.append(5, 100)
+  const { end } = lost
+  lost.append(5, 100)
+  // Its entries are as long as ours, so that every position is an end of entries in both logs.
+  lost.send(node, 'n2', 5, end, lost.end)
+  assert.match(node.halted, /lost acknowledged entries/)
+})
+
+test('entries that are committed here already are taken again without harm', () => {
+  const { node, other } = committedFollower()
+  const { end } = other
+  other.append(3, 50)
+  other.send(node, 'n1', 3, 0, other.end)
+  node.replica.endTurn()
+  node.storage.run(node.replica)
+  assert.ok(other.end > end)
+  assertSameFile(node, other)
+})

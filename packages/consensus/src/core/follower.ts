@@ -66,7 +66,12 @@ function follow(state: RaftState, message: Append): void {
 /** Does our log agree with the leader's at `prevPosition`? If not, says so to the leader. */
 function prefixMatches(state: RaftState, message: Append): boolean {
   const { prevPosition, prevTerm } = message
-  if (prevPosition <= state.commitPosition) return true
+  if (prevPosition <= state.commitPosition) {
+    const known = prevPosition > state.log.firstPosition
+    if (!known || state.log.termAt(prevPosition) === prevTerm) return true
+    haltContradicted(state, prevPosition)
+    return false
+  }
   if (prevPosition > state.log.endPosition) {
     refuse(state, message, state.log.endPosition, NO_TERM)
     return false
@@ -80,7 +85,8 @@ function prefixMatches(state: RaftState, message: Append): boolean {
 /** Takes what is new in the payload; true if the log grew. */
 function takeEntries(state: RaftState, message: Append): boolean {
   const { spans, endPosition, lastIndex } = message
-  const from = Math.max(message.prevPosition, state.commitPosition)
+  // Committed entries are compared, too: see `haltContradicted`.
+  const from = Math.max(message.prevPosition, state.log.firstPosition)
   const conflict = state.log.findConflict(spans, from, endPosition)
   if (conflict !== undefined) {
     truncate(state, conflict.position, conflict.lastIndex)
@@ -99,8 +105,12 @@ function takeEntries(state: RaftState, message: Append): boolean {
 
 /** Our log differs from the leader's: cut it, and take entries again once the cut is synced. */
 function truncate(state: RaftState, position: number, lastIndex: number): void {
+  if (position < state.commitPosition) {
+    haltContradicted(state, position)
+    return
+  }
   if (position < state.verifiedEnd) {
-    state.halt(`leader ${state.leaderId} contradicts its own or committed entries at ${position}`)
+    state.halt(`leader ${state.leaderId} contradicts its own entries at ${position}`)
     return
   }
   state.log.truncate(position, lastIndex)
@@ -108,6 +118,18 @@ function truncate(state: RaftState, position: number, lastIndex: number): void {
   state.verifiedEnd = position
   state.truncatePosition = position
   state.effects.truncate = { position }
+}
+
+/**
+ * Cannot happen while a majority keeps what it acknowledged. Where it did not (entries that were in
+ * memory only, a store that was emptied), this node must not mix two histories, nor drop the last
+ * copy of what was committed: an operator decides.
+ */
+function haltContradicted(state: RaftState, position: number): void {
+  state.halt(
+    `the log of leader ${state.leaderId} contradicts what is committed here, at ${position}: ` +
+      'a majority lost acknowledged entries that this node has',
+  )
 }
 
 export function onTruncated(state: RaftState): void {
