@@ -40,9 +40,12 @@ export class LeaderLink {
 
   /** The connection failed or its broker leads no more; the others that use it search as well. */
   async doubt(client: RemotingClient): Promise<void> {
-    if ((await this.#client?.catch(() => undefined)) === client) this.#client = undefined
-    this.#nameServers = rotated(this.#nameServers)
-    await client.close()
+    const current = await this.#client?.catch(() => undefined)
+    if (current === client) {
+      this.#client = undefined
+      this.#nameServers = rotated(this.#nameServers)
+      await client.close()
+    }
     await retryPause()
   }
 
