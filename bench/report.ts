@@ -55,11 +55,11 @@ function commitOfCheckout(): string {
   }
 }
 
-const OPERATION_COLUMNS = 44
-const NUMBER_COLUMNS = 13
+const OPERATION_COLUMNS = 43
+const NUMBER_COLUMNS = 12
 
 export function tableHead(): string {
-  return row('', ['median', 'p99', 'ops/s', 'MB/s'])
+  return row('', ['median', 'p99', 'processor', 'ops/s', 'MB/s'])
 }
 
 export function tableRow(of: Measurement): string {
@@ -67,6 +67,7 @@ export function tableRow(of: Measurement): string {
   return row(`  ${of.operation}`, [
     formatTime(of.medianNs),
     formatTime(of.p99Ns),
+    formatTime(of.processorNs),
     formatCount(of.operationsPerSecond),
     megabytes === undefined ? '' : formatCount(megabytes),
   ])

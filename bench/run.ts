@@ -12,7 +12,8 @@ import type { Measurement } from './measure.ts'
 import type { MicroBench } from './micro-bench.ts'
 import { machine, machineLine, tableHead, tableRow } from './report.ts'
 
-const HELP = `Measures single operations: median, 99th percentile, operations per second.
+const HELP = `Measures single operations: median and 99th percentile of the time taken (of batches,
+where one is too short), the processor's time, operations and megabytes a second.
 
 usage: pnpm bench [micro/<name> ...] [options]
 
@@ -22,7 +23,8 @@ usage: pnpm bench [micro/<name> ...] [options]
   --help          this text
 
 A figure holds for the machine and the hour in which it was taken: compare only
-runs that followed one another on a machine with nothing else to do.
+runs that followed one another on a machine with nothing else to do. Where there
+is no such machine, the processor's time is what still can be compared.
 `
 const ENDING = '.bench.ts'
 const DIRECTORY = new URL('./micro/', import.meta.url)

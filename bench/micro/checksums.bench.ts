@@ -24,7 +24,7 @@ function operation(
   for (let at = 0; at < bytes.length; at++) bytes[at] = at * 31
   return {
     name: `${name}, ${lengthText(sizeBytes)}`,
-    batch: sizeBytes > 64 * 1024 ? 4 : 256,
+    batch: sizeBytes > 64 * 1024 ? 8 : 1024,
     bytes: sizeBytes,
     run: (count) => {
       for (let index = 0; index < count; index++) last = checksum(bytes, 1, 1 + sizeBytes)

@@ -31,7 +31,7 @@ function scanHeader(): Operation {
   const header = new SendHeader()
   return {
     name: `scanSendHeader, ${headerBytes} B`,
-    batch: 64,
+    batch: 128,
     bytes: headerBytes,
     run: (count) => {
       for (let index = 0; index < count; index++) {
@@ -53,7 +53,7 @@ function decodeFrame(): Operation {
   let opaque = 0
   return {
     name: 'decodeCommand, the same header',
-    batch: 16,
+    batch: 32,
     bytes: frameHeaderBytes(frame, 0),
     run: (count) => {
       for (let index = 0; index < count; index++) opaque = decodeCommand(frame).opaque
@@ -73,7 +73,7 @@ function encode(bodyBytes: number): Operation {
   const target = Buffer.alloc(sizeBytes)
   return {
     name: `encodeMessage, body of ${bodyBytes} B`,
-    batch: 64,
+    batch: 128,
     bytes: sizeBytes,
     run: (count) => {
       for (let index = 0; index < count; index++) encodeMessage(target, 0, parts)
@@ -108,7 +108,7 @@ function entry(): { seal: Operation; check: Operation } {
   return {
     seal: {
       name: 'sealEntry, body of 1 KiB',
-      batch: 64,
+      batch: 128,
       bytes: bytes.length,
       run: sealAgain,
       check: () => {
@@ -119,7 +119,7 @@ function entry(): { seal: Operation; check: Operation } {
     },
     check: {
       name: 'checkEntry, body of 1 KiB',
-      batch: 64,
+      batch: 128,
       bytes: bytes.length,
       run: (count) => {
         for (let index = 0; index < count; index++) {
@@ -144,7 +144,7 @@ function answer(): Operation {
   let written = 0
   return {
     name: 'writeSendResponse',
-    batch: 64,
+    batch: 128,
     run: (count) => {
       for (let index = 0; index < count; index++) written = writeSendResponse(target, 0, response)
     },

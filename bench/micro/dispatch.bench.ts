@@ -31,7 +31,7 @@ function appendUnits(directory: string): { operation: Operation; queues: Consume
   }
   const operation: Operation = {
     name: 'consume queue: append a unit',
-    batch: 1024,
+    batch: 2048,
     bytes: 20,
     run,
     check: () => {

@@ -36,7 +36,7 @@ function throughRing(sizeBytes: number, perPublish: number): Operation {
   }
   return {
     name: `frame of ${sizeBytes} B, ${perPublish} a publish`,
-    batch: 256,
+    batch: 1024,
     bytes: sizeBytes,
     run,
     check: () => {
@@ -56,7 +56,7 @@ function ringAwake(): Operation {
   const run = (count: number): void => {
     for (let index = 0; index < count; index++) bell.ring()
   }
-  return { name: 'doorbell of an owner that is awake', batch: 1024, run, check: () => run(1) }
+  return { name: 'doorbell of an owner that is awake', batch: 4096, run, check: () => run(1) }
 }
 
 /** Entries of 1 KiB in an arena whose bytes are durable at once. */
@@ -77,7 +77,7 @@ function claimInArena(): Operation {
   }
   return {
     name: 'arena: claim 1 KiB',
-    batch: 64,
+    batch: 256,
     run,
     check: () => {
       const before = position
