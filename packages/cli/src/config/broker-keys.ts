@@ -198,7 +198,7 @@ const groupKeys: Part<GroupKey> = {
     check: checkIdList,
   }),
   electionTimeoutMs: integerSetting({
-    doc: 'A follower that hears nothing from its leader for this long, or up to twice as long, campaigns. Too low: needless elections under load. RingLedger only.',
+    doc: 'A follower that hears nothing from its leader for this long, or up to half as long again, campaigns. Too low: needless elections under load. RingLedger only.',
     unit: 'ms',
     defaultValue: 400,
     min: 100,
