@@ -10,6 +10,7 @@ import { HardStateFile } from '../../packages/io/src/hard-state.ts'
 import { MarkFile, MarkState } from '../../packages/io/src/resume-mark.ts'
 import { PeerBatch } from '../../packages/network/src/peer-batch.ts'
 import { encodePeerMessage } from '../../packages/network/src/peer-codec.ts'
+import { helloMismatch } from '../../packages/network/src/peer-hello.ts'
 import { sealEntry, writeEntryHeader } from '../../packages/protocol/src/index.ts'
 import { ROOT } from './sources.ts'
 
@@ -104,6 +105,23 @@ test('peer-protocol.md describes the header of a frame', () => {
     commitPosition: 900,
     round: 77,
   })
+})
+
+test('peer-protocol.md has the words of every mismatch', () => {
+  const text = readFileSync(`${ROOT}/docs/protocol/peer-protocol.md`, 'utf8')
+  const ours = { version: 1, group: 'B', selfId: 'n2', targetId: 'n1', segmentBytes: 2048 }
+  const theirs = { ...ours, selfId: 'n1', targetId: 'n2' }
+  assert.equal(helloMismatch(ours, theirs), undefined)
+  for (const wrong of [
+    { version: 2 },
+    { group: 'A' },
+    { targetId: 'n1' },
+    { selfId: 'n3' },
+    { segmentBytes: 1024 },
+  ]) {
+    const words = helloMismatch(ours, { ...theirs, ...wrong })
+    assert.ok(words !== undefined && text.includes(`\`${words}\``), words)
+  }
 })
 
 test('files.md describes an entry', () => {
