@@ -120,7 +120,8 @@ test('peer-protocol.md has the words of every mismatch', () => {
     { segmentBytes: 1024 },
   ]) {
     const words = helloMismatch(ours, { ...theirs, ...wrong })
-    assert.ok(words !== undefined && text.includes(`\`${words}\``), words)
+    assert.ok(words !== undefined)
+    assert.ok(text.includes(`\`${words}\``), words)
   }
 })
 
