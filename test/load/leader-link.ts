@@ -18,6 +18,8 @@ const RETRY_MS = 20
 export class LeaderLink {
   #nameServers: string
   #client: Promise<RemotingClient> | undefined
+  /** Connections that were given up; several senders may doubt the same. */
+  readonly #doubted: WeakSet<RemotingClient> = new WeakSet()
   #closed = false
 
   constructor(nameServers: string) {
@@ -40,8 +42,8 @@ export class LeaderLink {
 
   /** The connection failed or its broker leads no more; the others that use it search as well. */
   async doubt(client: RemotingClient): Promise<void> {
-    const current = await this.#client?.catch(() => undefined)
-    if (current === client) {
+    if (!this.#doubted.has(client)) {
+      this.#doubted.add(client)
       this.#client = undefined
       this.#nameServers = rotated(this.#nameServers)
       await client.close()
