@@ -109,6 +109,18 @@ test('a payload that follows another history is refused by its chain', () => {
   assert.ok(!check(payload, from, chain ^ 1).ok)
 })
 
+test('an entry without checksums is refused behind one that has them', () => {
+  const arena = newArena()
+  const writer = new EntryWriter(arena, SEGMENT_BYTES, EMPTY)
+  lay(arena, writer, 100, 1)
+  const from = writer.endPosition
+  lay(arena, writer, 100, 2)
+  const payload = bytesOf(arena, from, writer.endPosition)
+  payload.fill(0, 36, 44)
+  assert.equal(check(payload, from, 0).ok, true)
+  assert.equal(check(payload, from, 4711).ok, false)
+})
+
 test('an entry that no segment can hold is refused without a trace', () => {
   const arena = newArena()
   const writer = new EntryWriter(arena, 1024, EMPTY)

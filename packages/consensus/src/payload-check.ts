@@ -90,7 +90,8 @@ export function checkPayload(
     const verdict = checkEntry(bytes, view, at, end - at, expected)
     // Entries that Apache wrote carry no checksums; they may only stand before the first entry of
     // ours.
-    const legacyAllowed = verdict === 'legacy' && run.lastChainCrc === 0
+    const unsealedSoFar = run.lastIndex < 0 ? !place.previousChainCrc : run.lastChainCrc === 0
+    const legacyAllowed = verdict === 'legacy' && unsealedSoFar
     if (verdict !== 'ok' && !legacyAllowed) return refuse(run, verdict)
     const term = entryTerm(view, at)
     const index = entryIndex(view, at)
