@@ -1,6 +1,7 @@
 /**
  * A connection with the broker that takes writes, found as clients find it: broker id 0 at a name
- * server (`host:port`, or several with `;` between them, asked in turn). Owns one rule: whoever doubts the connection gets a new search, never the same socket.
+ * server (`host:port`, or several with `;` between them, asked in turn). Owns one rule: whoever
+ * doubts the connection gets a new search, never the same socket.
  */
 import { RemotingClient } from '@ringledger/network'
 import {
