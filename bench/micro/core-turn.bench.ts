@@ -7,10 +7,14 @@ import assert from 'node:assert/strict'
 import { systemClock } from '@ringledger/base'
 import { decodeCommand, nextFrame, sendExtConstants, UniqueIds } from '@ringledger/protocol'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
-import { CoreLink } from '../../packages/broker/src/core-link.ts'
+import { BrokerLink } from '../../packages/broker/src/broker-link.ts'
+import { LocalSubmit } from '../../packages/broker/src/local-submit.ts'
+import { LogOrder } from '../../packages/broker/src/log-order.ts'
 import { PendingSends } from '../../packages/broker/src/pending-sends.ts'
 import { SendAnswers } from '../../packages/broker/src/send-answers.ts'
-import { SendFront, Taken } from '../../packages/broker/src/send-front.ts'
+import { SendFront } from '../../packages/broker/src/send-front.ts'
+import { SendResponder } from '../../packages/broker/src/send-responder.ts'
+import { Taken } from '../../packages/broker/src/submit-port.ts'
 import { TopicTable } from '../../packages/broker/src/topic-table.ts'
 import type { Connection } from '../../packages/network/src/index.ts'
 import type { MicroBench, Operation } from '../micro-bench.ts'
@@ -39,6 +43,7 @@ class FakeOutbox {
 }
 
 function coreThread(): { leader: Leader; front: SendFront; answers: SendAnswers } & {
+  order: LogOrder
   connection: Connection
   outbox: FakeOutbox
 } {
@@ -57,44 +62,39 @@ function coreThread(): { leader: Leader; front: SendFront; answers: SendAnswers 
     fast: true,
     nextOffsets: Array(QUEUES).fill(0),
   })
-  const link = new CoreLink({
+  const link = new BrokerLink({
     fromBroker: new SpscRing(SpscRing.allocate(RING_BYTES)),
     toBroker: new SpscRing(SpscRing.allocate(RING_BYTES)),
     brokerBell: new Doorbell(Doorbell.allocate()),
   })
-  const answers = new SendAnswers({
-    pending,
-    arena: leader.arena,
-    link,
-    connections: new Map([[1, connection]]),
-    ext: sendExtConstants('DefaultRegion', true),
-    storeHost: HOST,
-  })
+  const order = new LogOrder({ log: leader.replica, topics, pending, clock: systemClock })
+  const responder = new SendResponder(HOST, sendExtConstants('DefaultRegion', true))
+  const connections = new Map([[1, connection]])
+  const port = new LocalSubmit({ order, arena: leader.arena, responder, connections })
+  const answers = new SendAnswers({ pending, link, owner: port })
   const front = new SendFront({
-    log: leader.replica,
+    port,
     topics,
-    pending,
-    answers,
-    clock: systemClock,
+    responder,
     uniqueIds: new UniqueIds(HOST.subarray(0, 4), process.pid),
     storeHost: HOST,
     maxMessageSize: 4 << 20,
     brokerPermission: PERM_READ_WRITE,
     brokerProperties: BROKER_PROPERTIES,
   })
-  front.setServing(true)
-  return { leader, front, answers, connection, outbox }
+  order.serving = true
+  return { leader, order, front, answers, connection, outbox }
 }
 
 function sends(perTurn: number): Operation {
-  const { leader, front, answers, connection, outbox } = coreThread()
+  const { leader, order, front, answers, connection, outbox } = coreThread()
   const frames = Array.from({ length: perTurn }, (_, at) => sendFrame(BODY_BYTES, at, at % QUEUES))
   const input = Buffer.concat(frames)
   const frameEnds = frames.map((_, at) => Buffer.concat(frames.slice(0, at + 1)).length)
   let forwarded = 0
   const turn = (): void => {
     outbox.usedBytes = 0
-    front.beginTurn()
+    order.beginTurn()
     let start = 0
     for (let at = 0; at < perTurn; at++) {
       const end = frameEnds[at]!

@@ -22,9 +22,16 @@ const { settings, shared, logFirstPosition, logEndPosition } = workerData as Bro
 const arena = new LogArena(shared.arena)
 const ownBell = new Doorbell(shared.brokerBell)
 const port = new RingCorePort({
-  fromCore: new SpscRing(shared.coreToBroker),
-  toCore: new SpscRing(shared.brokerToCore),
-  coreBell: new Doorbell(shared.coreBell),
+  core: {
+    toBroker: new SpscRing(shared.coreToBroker),
+    fromBroker: new SpscRing(shared.brokerToCore),
+    bell: new Doorbell(shared.coreBell),
+  },
+  fronts: shared.fronts.map((front) => ({
+    toBroker: new SpscRing(front.toBroker),
+    fromBroker: new SpscRing(front.fromBroker),
+    bell: new Doorbell(front.bell),
+  })),
   ownBell,
 })
 let agent: BrokerAgent | undefined

@@ -1,5 +1,6 @@
 /**
- * Frames on the two rings between the core thread and the broker thread. All numbers little endian.
+ * Frames on the rings between the broker thread and the threads that own the log and the clients'
+ * sockets: the core thread, or the core thread and network workers. All numbers little endian.
  *
  * A request, an answer or an append may be longer than one ring frame: it travels as consecutive
  * *parts* behind the same 16-byte head. Parts of one item are never mixed with other frames of the
@@ -45,9 +46,11 @@ export const BrokerFrame = {
 export const PART_HEAD_BYTES: number = 16
 /** Bytes of an item in one part; small enough that a ring never refuses it for fragmentation. */
 export const PART_BYTES: number = 128 * 1024
-/** Each of the two rings; the largest item must fit into it as a whole. */
+/** A ring to or from the broker thread; the largest request must fit into it as a whole. */
 export const PORT_RING_BYTES: number = 8 * 1024 * 1024
-/** A client frame longer than this is refused by the core thread with MESSAGE_ILLEGAL. */
+/** From the broker thread to a network worker. Long answers come through it part by part. */
+export const ANSWER_RING_BYTES: number = 4 * 1024 * 1024
+/** A client frame longer than this is refused with MESSAGE_ILLEGAL where its socket is. */
 export const MAX_REQUEST_BYTES: number = 6 * 1024 * 1024
 
 export const APPEND_ERRORS = [

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
-import { type BrokerCommands, CoreLink } from './core-link.ts'
+import { type BrokerCommands, BrokerLink } from './broker-link.ts'
 import { RingCorePort } from './core-port.ts'
 import type { AppendResult, CoreEvents, PublishedTopic } from './core-port-api.ts'
 import { PORT_RING_BYTES } from './core-port-frames.ts'
 
 interface Pair {
-  link: CoreLink
+  link: BrokerLink
   port: RingCorePort
 }
 
@@ -18,15 +18,18 @@ function connect(ringBytes = PORT_RING_BYTES): Pair {
   const coreBell = new Doorbell(Doorbell.allocate())
   const brokerBell = new Doorbell(Doorbell.allocate())
   return {
-    link: new CoreLink({
+    link: new BrokerLink({
       fromBroker: new SpscRing(toCore),
       toBroker: new SpscRing(toBroker),
       brokerBell,
     }),
     port: new RingCorePort({
-      fromCore: new SpscRing(toBroker),
-      toCore: new SpscRing(toCore),
-      coreBell,
+      core: {
+        toBroker: new SpscRing(toBroker),
+        fromBroker: new SpscRing(toCore),
+        bell: coreBell,
+      },
+      fronts: [],
       ownBell: brokerBell,
     }),
   }

@@ -1,39 +1,46 @@
 /**
- * Builds the core thread of `threads=folded`: client listener, the log's core and the fast path of
- * sends in one event loop. Everything that runs per message is in core-agent, send-front and
- * replica; this file only connects them.
+ * Builds the core thread: the log's core, and who brings it sends. Under `threads=folded` that is
+ * the clients' sockets in the same event loop, under `threads=separate` the network workers' rings.
+ * Everything that runs per message is in other files; this one only connects them.
  */
 import { systemClock } from '@ringledger/base'
 import { LedgerCore, type LedgerCoreHooks } from '@ringledger/engine'
 import { type Connection, RemotingListener, Turn } from '@ringledger/network'
-import {
-  encodeHost,
-  formatProperties,
-  patchMessage,
-  sendExtConstants,
-  UniqueIds,
-} from '@ringledger/protocol'
+import { encodeHost, patchMessage } from '@ringledger/protocol'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
-import { CoreAgent } from './core-agent.ts'
-import { CoreLink } from './core-link.ts'
+import { BrokerLink } from './broker-link.ts'
+import { ClientGate } from './client-gate.ts'
+import { CoreAgent, type CoreClients } from './core-agent.ts'
+import { FrontLink } from './front-link.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
+import { LocalSubmit } from './local-submit.ts'
+import { LogOrder } from './log-order.ts'
+import { makeSendFront, makeSendResponder } from './make-send-front.ts'
 import type { NodeSettings } from './node-settings.ts'
 import { PendingSends } from './pending-sends.ts'
-import { SendAnswers } from './send-answers.ts'
-import { SendFront } from './send-front.ts'
+import { RemoteFronts } from './remote-fronts.ts'
+import { SendAnswers, type SendOwner } from './send-answers.ts'
 import { encodeStateMessage } from './state/records.ts'
 import { TopicTable } from './topic-table.ts'
-import type { CoreNote, CoreWorkerData } from './wiring.ts'
+import {
+  type CoreNote,
+  type CoreWorkerData,
+  MAX_PENDING_SENDS,
+  type SharedParts,
+} from './wiring.ts'
 
-/** Sends that wait for their commit. */
-const MAX_PENDING_SENDS = 32_768
+interface Clients {
+  readonly clients: CoreClients
+  readonly owner: SendOwner
+}
 
 export class CoreThread {
   readonly #settings: NodeSettings
   readonly #note: (note: CoreNote) => void
   readonly #turn = new Turn()
   readonly #ledger: LedgerCore
-  readonly #listener: RemotingListener
+  /** Only where this thread has the clients. */
+  #listener: RemotingListener | undefined
   readonly #agent: CoreAgent
   readonly #bell: { close(): void }
 
@@ -48,31 +55,15 @@ export class CoreThread {
       this.#turn,
       this.#makeHooks(),
     )
-    const brokerBell = new Doorbell(shared.brokerBell)
-    const link = new CoreLink({
-      fromBroker: new SpscRing(shared.brokerToCore),
-      toBroker: new SpscRing(shared.coreToBroker),
-      brokerBell,
-    })
-    this.#agent = this.#makeAgent(link, brokerBell)
-    this.#listener = new RemotingListener(this.#agent, {
-      host: settings.bindAddress,
-      port: settings.listenPort,
-      turn: this.#turn,
-      log: (level, line) => this.#log(level, line),
-    })
+    this.#agent = this.#makeAgent(shared)
     this.#bell = new Doorbell(shared.coreBell).listen(() => this.#agent.touch())
   }
 
   /** Opens the ports and joins the group. Throws PORT_BUSY with the port and the way out. */
   async start(): Promise<void> {
     await this.#ledger.start()
-    await this.#listener.listen()
-    this.#note({
-      kind: 'listening',
-      port: this.#listener.port,
-      peerPort: this.#ledger.peerPort,
-    })
+    await this.#listener?.listen()
+    this.#note({ kind: 'joined', peerPort: this.#ledger.peerPort, port: this.#listener?.port })
   }
 
   /** Hands leadership over, if this node leads. */
@@ -81,7 +72,7 @@ export class CoreThread {
   }
 
   async close(): Promise<void> {
-    await this.#listener.close()
+    await this.#listener?.close()
     await this.#ledger.close()
     this.#bell.close()
     this.#note({ kind: 'closed' })
@@ -110,52 +101,80 @@ export class CoreThread {
     }
   }
 
-  #makeAgent(link: CoreLink, brokerBell: Doorbell): CoreAgent {
-    const connections = new Map<number, Connection>()
-    const pending = new PendingSends(MAX_PENDING_SENDS)
-    const topics = new TopicTable()
-    const { arena, replica } = this.#ledger
-    const { regionId, traceOn, brokerIP1, listenPort } = this.#settings
-    const storeHost = encodeHost(brokerIP1, listenPort)
-    const ext = sendExtConstants(regionId, traceOn)
-    const answers = new SendAnswers({ pending, arena, link, connections, ext, storeHost })
-    const front = new SendFront({
-      log: replica,
-      topics,
-      pending,
-      answers,
-      clock: systemClock,
-      uniqueIds: new UniqueIds(storeHost.subarray(0, 4), process.pid),
-      storeHost,
-      maxMessageSize: this.#settings.maxMessageSize,
-      brokerPermission: this.#settings.brokerPermission,
-      brokerProperties: brokerProperties(this.#settings),
+  #makeAgent(shared: SharedParts): CoreAgent {
+    const brokerBell = new Doorbell(shared.brokerBell)
+    const link = new BrokerLink({
+      fromBroker: new SpscRing(shared.brokerToCore),
+      toBroker: new SpscRing(shared.coreToBroker),
+      brokerBell,
     })
+    const { replica } = this.#ledger
+    const pending = new PendingSends(MAX_PENDING_SENDS)
+    const order = new LogOrder({
+      log: replica,
+      topics: new TopicTable(),
+      pending,
+      clock: systemClock,
+    })
+    const { clients, owner } =
+      shared.fronts.length === 0 ? this.#ownClients(order, link) : this.#workers(order, shared)
     return new CoreAgent({
       replica,
       link,
-      front,
-      answers,
-      topics,
-      connections,
+      order,
+      answers: new SendAnswers({ pending, link, owner }),
+      clients,
       turn: this.#turn,
       pollStorage: () => this.#ledger.pollStorage(),
       wakeBroker: () => brokerBell.ring(),
+    })
+  }
+
+  /** Clients' sockets in this thread. */
+  #ownClients(order: LogOrder, link: BrokerLink): Clients {
+    const settings = this.#settings
+    const connections = new Map<number, Connection>()
+    const responder = makeSendResponder(settings)
+    const { arena } = this.#ledger
+    const submit = new LocalSubmit({ order, arena, responder, connections })
+    const { topics } = order
+    const gate = new ClientGate({
+      link,
+      front: makeSendFront(settings, { port: submit, topics, responder }),
+      port: submit,
+      connections,
+      touch: () => this.#agent.touch(),
       log: (level, line) => this.#log(level, line),
     })
+    this.#listener = new RemotingListener(gate, {
+      host: settings.bindAddress,
+      port: settings.listenPort,
+      turn: this.#turn,
+      log: (level, line) => this.#log(level, line),
+    })
+    return { clients: gate, owner: submit }
+  }
+
+  #workers(order: LogOrder, shared: SharedParts): Clients {
+    const links = shared.fronts.map((front, number) => {
+      return new FrontLink({
+        number,
+        submissions: new SpscRing(front.submissions),
+        completions: new SpscRing(front.completions),
+        bell: new Doorbell(front.bell),
+      })
+    })
+    const fronts = new RemoteFronts({
+      links,
+      order,
+      state: new Int32Array(shared.coreState, 0, 1),
+      drainBroker: () => this.#agent.drainBroker(),
+      touch: () => this.#agent.touch(),
+    })
+    return { clients: fronts, owner: fronts }
   }
 
   #log(level: 'info' | 'warn' | 'error', line: string): void {
     this.#note({ kind: 'log', level, line })
   }
-}
-
-/** What the broker adds to every message it stores (rocketmq-remoting.md §3.2). */
-function brokerProperties(settings: NodeSettings): Buffer {
-  const properties = new Map([
-    ['MSG_REGION', settings.regionId],
-    ['TRACE_ON', String(settings.traceOn)],
-    ['CLUSTER', settings.brokerClusterName],
-  ])
-  return Buffer.from(formatProperties(properties))
 }

@@ -18,10 +18,14 @@ import {
   UniqueIds,
 } from '@ringledger/protocol'
 import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
-import { CoreLink } from './core-link.ts'
+import { BrokerLink } from './broker-link.ts'
+import { LocalSubmit } from './local-submit.ts'
+import { LogOrder, type OrderedLog } from './log-order.ts'
 import { PendingSends } from './pending-sends.ts'
 import { SendAnswers } from './send-answers.ts'
-import { type OrderedLog, SendFront, Taken } from './send-front.ts'
+import { SendFront } from './send-front.ts'
+import { SendResponder } from './send-responder.ts'
+import { Taken } from './submit-port.ts'
 import { TopicTable } from './topic-table.ts'
 
 const STORE_HOST = encodeHost('127.0.0.1', 10911)
@@ -84,32 +88,32 @@ function setUp(pendingCapacity = 64) {
     perm: 6,
     fast: true,
   })
-  const link = new CoreLink({
+  const link = new BrokerLink({
     fromBroker: new SpscRing(SpscRing.allocate(4096)),
     toBroker: new SpscRing(SpscRing.allocate(1024 * 1024)),
     brokerBell: new Doorbell(Doorbell.allocate()),
   })
-  const ext = sendExtConstants('DefaultRegion', true)
-  const answers = new SendAnswers({ pending, arena, link, connections, ext, storeHost: STORE_HOST })
+  const order = new LogOrder({ log, topics, pending, clock: new FakeClock() })
+  const responder = new SendResponder(STORE_HOST, sendExtConstants('DefaultRegion', true))
+  const port = new LocalSubmit({ order, arena, responder, connections })
+  const answers = new SendAnswers({ pending, link, owner: port })
   const front = new SendFront({
-    log,
+    port,
     topics,
-    pending,
-    answers,
-    clock: new FakeClock(),
+    responder,
     uniqueIds: new UniqueIds(STORE_HOST.subarray(0, 4), 1),
     storeHost: STORE_HOST,
     maxMessageSize: 4096,
     brokerPermission: 6,
     brokerProperties: Buffer.from('MSG_REGION\u0001DefaultRegion\u0002'),
   })
-  front.setServing(true)
-  front.beginTurn()
+  order.serving = true
+  order.beginTurn()
   const take = (frame: Buffer) =>
     front.take(connections.get(7) as Connection, frame, 0, frame.length)
   const stored = (physicalOffset: number): StoredMessage =>
     decodeMessage(arena.bytes, arena.offsetOf(physicalOffset - 48) + 48)
-  return { front, take, stored, outbox, answers, pending, topics, writer, arena }
+  return { order, take, stored, outbox, answers, pending, topics, writer, arena }
 }
 
 function send(ext: Record<string, string> = {}, flag = 0): Buffer {
@@ -169,7 +173,7 @@ test('the producer keeps its own unique key', () => {
 })
 
 test('what is not plain, unknown or not served here goes to the broker thread untouched', () => {
-  const { front, take, writer } = setUp()
+  const { order, take, writer } = setUp()
   for (const ext of [
     { b: 'unknown' },
     { e: '4' },
@@ -180,7 +184,7 @@ test('what is not plain, unknown or not served here goes to the broker thread un
   ]) {
     assert.equal(take(send(ext)), Taken.FORWARD, JSON.stringify(ext))
   }
-  front.setServing(false)
+  order.serving = false
   assert.equal(take(send()), Taken.FORWARD)
   assert.equal(writer.endPosition, 0)
 })
@@ -194,11 +198,11 @@ test('a one-way send is stored and never answered', () => {
 })
 
 test('a full log is answered as busy, a full disk with its cause, and nothing is written', () => {
-  const { front, take, outbox, writer } = setUp(1)
+  const { order, take, outbox, writer } = setUp(1)
   take(send())
   const end = writer.endPosition
   take(send())
-  front.setDiskFull(true)
+  order.diskFull = true
   take(send())
   assert.equal(writer.endPosition, end)
   const [busy, full] = outbox.frames
@@ -208,18 +212,18 @@ test('a full log is answered as busy, a full disk with its cause, and nothing is
 })
 
 test('encoded messages are ordered all or none', () => {
-  const { front, pending, topics, writer, stored } = setUp(4)
+  const { order, pending, topics, writer, stored } = setUp(4)
   const parts = messageParts({ topic: 'orders', body: 'x', queueId: 1, storeHost: STORE_HOST })
   const one = Buffer.alloc(messageSize(parts))
   encodeMessage(one, 0, parts)
   const three = Buffer.concat([one, one, one])
-  assert.ok(front.orderEncoded(10, 1, three, 0, three.length) > 0)
+  assert.ok(order.appendAll(10, 1, three, 0, three.length) > 0)
   assert.deepEqual([...pending.queueOffset.subarray(0, 3)], [0, 1, 2])
   assert.deepEqual([...pending.sequence.subarray(0, 3)], [10, 11, 12])
   assert.equal(stored(pending.physicalOffset[2] as number).queueOffset, 2)
   const end = writer.end
   // Only one more fits: the second of these is refused, and the first goes with it.
-  assert.equal(front.orderEncoded(13, 1, three, 0, three.length), ClaimRefusal.BUSY)
+  assert.equal(order.appendAll(13, 1, three, 0, three.length), ClaimRefusal.BUSY)
   assert.deepEqual(writer.end, end)
   assert.equal(pending.size, 3)
   assert.equal(topics.takeOffset(1), 3)

@@ -1,15 +1,17 @@
 /**
  * Starts a broker process from its main thread: memory, then IO, then the broker thread, then the
- * core thread, which opens the ports. Supervises them: when one ends unexpectedly the process
- * cannot keep its promises and says so. Invariant: the main thread does nothing per message; it
- * registers the node and follows roles.
+ * core thread, then network workers if there are any; the last two open the ports. When one ends
+ * unexpectedly the process cannot keep its promises and says so. Invariant: the main thread does
+ * nothing per message; it registers the node and follows roles.
  */
 import { flushCompileCache } from 'node:module'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
 import { startIoWorker } from '@ringledger/engine'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
+import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
+import { NetworkWorkers } from './network-workers.ts'
 import type { NodeSettings } from './node-settings.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import {
@@ -60,7 +62,8 @@ class BrokerProcess implements RunningBroker {
   readonly #settings: NodeSettings
   readonly #log: BrokerLog
   readonly #registrar: Registrar
-  readonly #workers: Worker[] = []
+  readonly #threads = new BrokerThreads((reason) => this.#onThreadFailed(reason))
+  readonly #networkWorkers: NetworkWorkers
   #core: Worker | undefined
   #broker: Worker | undefined
   #io: Worker | undefined
@@ -81,6 +84,7 @@ class BrokerProcess implements RunningBroker {
   constructor(settings: NodeSettings, log: BrokerLog) {
     this.#settings = settings
     this.#log = log
+    this.#networkWorkers = new NetworkWorkers(this.#threads, log)
     this.whenServing = new Promise((resolve) => {
       this.#onServing = resolve
     })
@@ -105,7 +109,7 @@ class BrokerProcess implements RunningBroker {
     } catch (error) {
       this.#closing = true
       await this.#registrar.close()
-      await Promise.all(this.#workers.map((worker) => worker.terminate()))
+      await this.#threads.terminate()
       throw error
     }
   }
@@ -121,7 +125,7 @@ class BrokerProcess implements RunningBroker {
       coreDoorbell: shared.coreBell,
     })
     this.#io = io
-    this.#supervise(io, 'io')
+    this.#threads.watch(io, 'io')
     for (const line of recovered.report) this.#log('info', line)
     const brokerData: BrokerWorkerData = {
       settings,
@@ -129,58 +133,62 @@ class BrokerProcess implements RunningBroker {
       logFirstPosition: recovered.tail.firstPosition,
       logEndPosition: recovered.tail.endPosition,
     }
-    this.#broker = await this.#startWorker('broker', './broker.worker.ts', brokerData, 'ready')
+    this.#broker = await this.#threads.start<BrokerNote>({
+      name: 'broker',
+      entry: new URL('./broker.worker.ts', import.meta.url),
+      data: brokerData,
+      until: 'ready',
+      onNote: (note) => this.#onBrokerNote(note),
+    })
     const coreData: CoreWorkerData = { settings, shared, recovered }
-    this.#core = await this.#startWorker('core', './core.worker.ts', coreData, 'listening')
+    this.#core = await this.#threads.start<CoreNote>({
+      name: 'core',
+      entry: new URL('./core.worker.ts', import.meta.url),
+      data: coreData,
+      until: 'joined',
+      onNote: (note) => this.#onCoreNote(note),
+    })
+    if (shared.fronts.length > 0) {
+      this.#ports.listen = await this.#networkWorkers.start(settings, shared)
+    }
     flushCompileCache()
   }
 
-  /** Resolves when the thread has said `until`, rejects when it ended before. */
-  #startWorker(
-    name: string,
-    file: string,
-    data: BrokerWorkerData | CoreWorkerData,
-    until: string,
-  ): Promise<Worker> {
-    return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(file, import.meta.url), { name, workerData: data })
-      this.#workers.push(worker)
-      worker.on('message', (note: CoreNote | BrokerNote) => {
-        this.#onNote(note)
-        if (note.kind !== until) return
-        this.#supervise(worker, name)
-        resolve(worker)
-      })
-      worker.once('error', (error) => reject(asLedgerError(error)))
-      worker.once('exit', () => reject(new LedgerError('CLOSED', `the ${name} thread ended`)))
-    })
-  }
-
-  #supervise(worker: Worker, name: string): void {
-    if (!this.#workers.includes(worker)) this.#workers.push(worker)
-    worker.once('error', (error) => {
-      this.#fail(`the ${name} thread failed: ${asLedgerError(error).message}`)
-    })
-    worker.once('exit', () => this.#fail(`the ${name} thread ended`))
-  }
-
-  #fail(reason: string): void {
+  #onThreadFailed(reason: string): void {
     if (this.#closing) return
     this.#closing = true
     this.#log('error', `${reason}; this process stops`)
     this.#onFailed(new LedgerError('CLOSED', reason))
   }
 
-  #onNote(note: CoreNote | BrokerNote): void {
+  #onCoreNote(note: CoreNote): void {
     switch (note.kind) {
       case 'log':
         this.#log(note.level, note.line)
         break
-      case 'listening':
-        this.#ports = { listen: note.port, peer: note.peerPort }
+      case 'joined':
+        this.#ports.peer = note.peerPort
+        this.#ports.listen = note.port ?? this.#ports.listen
         break
       case 'role':
         this.#onRole(note.role, note.term, note.leaderId, note.reason)
+        break
+      case 'halted':
+        this.#threads.fail(`the node left its group: ${note.reason}`)
+        break
+      case 'transferred':
+        this.#log('info', `leadership transfer: ${note.reason}`)
+        this.#onTransferred?.()
+        break
+      case 'closed':
+        break
+    }
+  }
+
+  #onBrokerNote(note: BrokerNote): void {
+    switch (note.kind) {
+      case 'log':
+        this.#log(note.level, note.line)
         break
       case 'serving':
         this.#servingTerm = note.term
@@ -191,13 +199,6 @@ class BrokerProcess implements RunningBroker {
       case 'topics':
         this.#topics = note
         this.#register()
-        break
-      case 'halted':
-        this.#fail(`the node left its group: ${note.reason}`)
-        break
-      case 'transferred':
-        this.#log('info', `leadership transfer: ${note.reason}`)
-        this.#onTransferred?.()
         break
       case 'ready':
       case 'closed':
@@ -265,16 +266,15 @@ class BrokerProcess implements RunningBroker {
     if (this.#closing) return
     await this.#handOver()
     this.#closing = true
+    this.#threads.expectEnds()
     await this.#registrar.close()
-    const io = this.#io
-    const ioEnded = new Promise<void>((resolve) => {
-      if (io === undefined) resolve()
-      else io.once('exit', () => resolve())
-    })
-    // The core thread closes the ports and tells the IO thread to close the store behind the last
+    const ioEnded = this.#io === undefined ? Promise.resolve() : whenEnded(this.#io)
+    await this.#networkWorkers.drain()
+    // The core thread closes its ports and tells the IO thread to close the store behind the last
     // write.
-    await this.#closeWorker(this.#core)
-    await this.#closeWorker(this.#broker)
+    await this.#closeThread(this.#core)
+    await this.#closeThread(this.#broker)
+    await this.#networkWorkers.end()
     await ioEnded
   }
 
@@ -294,22 +294,14 @@ class BrokerProcess implements RunningBroker {
     worker?.postMessage(order)
   }
 
-  #closeWorker(worker: Worker | undefined): Promise<void> {
+  #closeThread(worker: Worker | undefined): Promise<void> {
     if (worker === undefined) return Promise.resolve()
-    return new Promise((resolve) => {
-      worker.once('exit', () => resolve())
-      this.#order(worker, { kind: 'close' })
-      // The broker thread sleeps without an event loop.
-      this.#brokerBell?.ring()
-    })
+    const ended = whenEnded(worker)
+    this.#order(worker, { kind: 'close' })
+    // The broker thread sleeps without an event loop.
+    this.#brokerBell?.ring()
+    return ended
   }
-}
-
-/** An error loses its class on the way between threads; its fields stay. */
-function asLedgerError(error: unknown): Error {
-  const { code, message } = error as { code?: unknown; message: string }
-  if (error instanceof LedgerError || typeof code !== 'string') return error as Error
-  return new LedgerError(code as LedgerError['code'], message, { cause: error })
 }
 
 /**

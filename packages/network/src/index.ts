@@ -10,7 +10,7 @@ export {
   type ConnectionLimits,
   type OnConnectionFrame,
 } from './connection.ts'
-export type { ListenAddress } from './listen.ts'
+export { type ListenAddress, probePort } from './listen.ts'
 export { RemotingListener, type RemotingListenerOptions } from './listener.ts'
 export { type NetworkLog, silentLog } from './log.ts'
 export { Outbox } from './outbox.ts'

@@ -1,5 +1,5 @@
 /** Binds a server to its port. Owns the words an operator reads when that fails. */
-import type { AddressInfo, Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { LedgerError } from '@ringledger/base'
 
 export interface ListenAddress {
@@ -29,6 +29,19 @@ export function listenOn(server: Server, address: ListenAddress): Promise<number
   })
 }
 
+/**
+ * Whether a listener could have this port alone: those with `reusePort` would share it with a
+ * stranger who does the same, and clients would talk to either. Resolves with the port, for port 0
+ * one that is free now.
+ * @throws as {@link listenOn}.
+ */
+export async function probePort(address: ListenAddress): Promise<number> {
+  const server = createServer()
+  const port = await listenOn(server, { ...address, reusePort: false })
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 function explain(error: NodeJS.ErrnoException, { host, port }: ListenAddress): Error {
   const cause = { cause: error }
   switch (error.code) {
@@ -49,6 +62,12 @@ function explain(error: NodeJS.ErrnoException, { host, port }: ListenAddress): E
       return new LedgerError(
         'BAD_CONFIG',
         `${host} is not an address of this machine; check the configured host`,
+        cause,
+      )
+    case 'ENOTSUP':
+      return new LedgerError(
+        'BAD_CONFIG',
+        `this system does not let several threads share port ${port}; use one network thread`,
         cause,
       )
     default:

@@ -16,6 +16,8 @@ export interface RemotingListenerOptions extends ListenAddress {
   readonly turn?: Turn
   readonly log?: NetworkLog
   readonly maxConnections?: number
+  /** Ids of this listener's connections, so that several listeners of a process differ in them. */
+  readonly connectionIds?: { readonly first: number; readonly step: number }
   /** A connection without traffic for this long is closed. */
   readonly idleMs?: number
   readonly outboxHighWaterBytes?: number
@@ -48,7 +50,7 @@ export class RemotingListener {
   readonly #server: Server
   #takeover = false
   #sweeper: NodeJS.Timeout | undefined
-  #nextId = 1
+  #nextId: number
   #refusing = false
   #port = 0
   #onEmpty: (() => void) | undefined
@@ -56,6 +58,7 @@ export class RemotingListener {
   constructor(handlers: ConnectionHandlers, options: RemotingListenerOptions) {
     this.#handlers = handlers
     this.#options = options
+    this.#nextId = options.connectionIds?.first ?? 1
     this.connections = this.#connections
     this.turn = options.turn ?? new Turn()
     this.#context = {
@@ -127,7 +130,8 @@ export class RemotingListener {
       return
     }
     this.#refusing = false
-    const connection = new Connection(this.#nextId++, this.#context)
+    const connection = new Connection(this.#nextId, this.#context)
+    this.#nextId += this.#options.connectionIds?.step ?? 1
     connection.attach(readAccepted(accepted, connection, this.#takeover))
     this.#connections.add(connection)
     this.#handlers.onOpen?.(connection)

@@ -1,6 +1,6 @@
 /**
- * The core thread's end of the two rings to the broker thread. Never waits: what does not fit is
- * refused, and the caller pauses the connection that sent it.
+ * The end of the two rings to the broker thread, for the core thread and for network workers. Never
+ * waits: what does not fit is refused, and the caller pauses the connection that sent it.
  */
 import { assert } from '@ringledger/base'
 import type { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
@@ -27,15 +27,19 @@ export interface BrokerCommands {
   onCloseRequest(connectionId: number): void
 }
 
-/** Kept free for completions and role changes, which may not be refused. */
-const RESERVED_BYTES = 2 * 1024 * 1024
+/** Kept free for completions, role changes and closed connections, which may not be refused. */
+const RESERVED_BYTES = 1024 * 1024
+/** Kept free beside that for new connections, so that a flood of requests does not refuse them. */
+const CONNECTIONS_BYTES = 512 * 1024
 
-export class CoreLink {
+export class BrokerLink {
   readonly #in: SpscRing
   readonly #out: SpscRing
   readonly #brokerBell: Doorbell
   #item: Buffer | undefined
   #itemFilled = 0
+  /** Room that the smallest request refused since the last `retry` waits for. */
+  #wantedBytes = Number.POSITIVE_INFINITY
 
   constructor(parts: { fromBroker: SpscRing; toBroker: SpscRing; brokerBell: Doorbell }) {
     this.#in = parts.fromBroker
@@ -43,12 +47,16 @@ export class CoreLink {
     this.#brokerBell = parts.brokerBell
   }
 
-  /** False: no room now; offer the same frame again later. */
+  /** False: no room now; offer the same frame again once `retry` says so. */
   request(connectionId: number, frame: Buffer, start: number, end: number): boolean {
     const totalBytes = end - start
     const parts = Math.ceil(totalBytes / PART_BYTES)
-    const neededBytes = totalBytes + parts * (PART_HEAD_BYTES + 16) + PART_BYTES
-    if (this.#out.freeBytes < neededBytes + RESERVED_BYTES) return false
+    const frameBytes = totalBytes + parts * (PART_HEAD_BYTES + 16) + PART_BYTES
+    const neededBytes = frameBytes + RESERVED_BYTES + CONNECTIONS_BYTES
+    if (this.#out.freeBytes < neededBytes) {
+      this.#wantedBytes = Math.min(this.#wantedBytes, neededBytes)
+      return false
+    }
     for (let done = 0; done < totalBytes; done += PART_BYTES) {
       const partBytes = Math.min(PART_BYTES, totalBytes - done)
       const offset = this.#claim(CoreFrame.REQUEST, PART_HEAD_BYTES + partBytes)
@@ -63,7 +71,20 @@ export class CoreLink {
     return true
   }
 
-  connected(connectionId: number, remoteAddress: string, remoteHost: Buffer): void {
+  /** True if requests that were refused should be offered again; asked before offering them. */
+  retry(): boolean {
+    if (this.#wantedBytes === Number.POSITIVE_INFINITY) return true
+    const { capacityBytes, freeBytes } = this.#out
+    // With some room beyond the first request, so that it is not refused one by one.
+    const spareBytes = this.#wantedBytes < capacityBytes / 2 ? capacityBytes / 8 : 0
+    if (freeBytes < this.#wantedBytes + spareBytes) return false
+    this.#wantedBytes = Number.POSITIVE_INFINITY
+    return true
+  }
+
+  /** False: no room; the connection cannot be served and is to be closed without `closed`. */
+  connected(connectionId: number, remoteAddress: string, remoteHost: Buffer): boolean {
+    if (this.#out.freeBytes < RESERVED_BYTES) return false
     const addressBytes = Buffer.byteLength(remoteAddress)
     const sizeBytes = 8 + remoteHost.length + addressBytes
     const offset = this.#claim(CoreFrame.CONNECTED, sizeBytes)
@@ -72,6 +93,7 @@ export class CoreLink {
     remoteHost.copy(this.#out.bytes, offset + 8)
     this.#out.bytes.write(remoteAddress, offset + 8 + remoteHost.length, 'utf8')
     this.#out.commit()
+    return true
   }
 
   closed(connectionId: number): void {
