@@ -6,7 +6,9 @@
 /** One thing whose time is taken. */
 export interface Operation {
   readonly name: string
-  /** Times it is carried out per sample: enough for some microseconds, so that the clock is fine. */
+  /**
+   * Times it is carried out per sample: enough for some microseconds, so that the clock is fine.
+   */
   readonly batch: number
   /** Bytes that one operation moves, for the column MB/s. */
   readonly bytes?: number

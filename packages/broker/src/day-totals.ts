@@ -1,4 +1,7 @@
-/** Totals of messages stored and read as they stood when the day began, for the tools' "today" and "yesterday" (code 28). */
+/**
+ * Totals of messages stored and read as they stood when the day began, for the tools' "today" and
+ * "yesterday" (code 28).
+ */
 export interface MessageTotals {
   readonly put: number
   readonly get: number

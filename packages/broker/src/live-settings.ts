@@ -1,6 +1,7 @@
 /**
- * What administrators see of the configuration (26) and what they may change while the broker runs (25). Owns the rule that only
- * keys which the broker thread alone uses can change: other threads have their own copy. Changes last until the next start.
+ * What administrators see of the configuration (26) and what they may change while the broker runs
+ * (25). Owns the rule that only keys which the broker thread alone uses can change: other threads
+ * have their own copy. Changes last until the next start.
  */
 import type { Clock } from '@ringledger/base'
 import type { DataVersion } from '@ringledger/protocol'

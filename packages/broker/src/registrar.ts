@@ -107,7 +107,9 @@ class NameServerLink {
     return this.#options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS
   }
 
-  /** A connection that was cut off retransmits ever more rarely; a new one finds the way at once. */
+  /**
+   * A connection that was cut off retransmits ever more rarely; a new one finds the way at once.
+   */
   #disconnect(): void {
     const client = this.#client
     this.#client = undefined

@@ -29,7 +29,9 @@ export class PlainSend {
 }
 
 export interface SubmitPort {
-  /** Whether sends are ordered here as far as this thread knows; if not, the broker thread answers. */
+  /**
+   * Whether sends are ordered here as far as this thread knows; if not, the broker thread answers.
+   */
   readonly serving: boolean
   /** The turn's time. Never goes back. */
   readonly nowMs: number

@@ -52,8 +52,8 @@ export class SubscriptionGroups {
 
   /**
    * The group's configuration; a new group gets the default at once while its record is on its way.
-   * Undefined when groups are not made on demand (those of RocketMQ's tools always are) or the name is
-   * not allowed.
+   * Undefined when groups are not made on demand (those of RocketMQ's tools always are) or the name
+   * is not allowed.
    */
   findOrCreate(group: string): GroupConfig | undefined {
     const known = this.#options.table.get(group)

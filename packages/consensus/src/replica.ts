@@ -59,8 +59,8 @@ export interface ReplicaOptions {
 }
 
 /**
- * Clients' entries that are not on the own disk fill this part of the arena at most. The disk may be
- * behind the commit position, so that it alone bounds them.
+ * Clients' entries that are not on the own disk fill this part of the arena at most. The disk may
+ * be behind the commit position, so that it alone bounds them.
  */
 const MAX_UNSYNCED_PART = 0.75
 

@@ -54,7 +54,9 @@ export interface ConnectionContext {
   readonly log: NetworkLog
   /** Number of the current idle sweep. */
   readonly sweep: { count: number }
-  /** Answers of all connections that their clients have not read, where it is more than a little. */
+  /**
+   * Answers of all connections that their clients have not read, where it is more than a little.
+   */
   readonly backlog: { totalBytes: number }
 }
 

@@ -33,7 +33,10 @@ function reading(keptBytes = 4096, maxBytes = 1 << 20): Reading {
   return Object.assign(state, { reader })
 }
 
-/** Plays the socket: writes as much as fits where the reader wants it, offers kept frames again when it stopped. */
+/**
+ * Plays the socket: writes as much as fits where the reader wants it, offers kept frames again when
+ * it stopped.
+ */
 function deliver(state: Reading, stream: Buffer, sizes: Iterator<number>): void {
   const { reader } = state
   let offset = 0

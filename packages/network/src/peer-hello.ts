@@ -1,4 +1,7 @@
-/** How two nodes make sure that they belong together before a log byte flows. Owns the words of a mismatch. */
+/**
+ * How two nodes make sure that they belong together before a log byte flows. Owns the words of a
+ * mismatch.
+ */
 
 export const PEER_PROTOCOL_VERSION = 1
 
@@ -38,7 +41,10 @@ export function asHello(value: unknown): Hello | undefined {
   return { ...hello, refusal: refusal.slice(0, MAX_REFUSAL_CHARACTERS).replace(/\p{Cc}/gu, ' ') }
 }
 
-/** What keeps `theirs` from belonging to `ours`, in an operator's words; undefined when nothing does. */
+/**
+ * What keeps `theirs` from belonging to `ours`, in an operator's words; undefined when nothing
+ * does.
+ */
 export function helloMismatch(ours: Hello, theirs: Hello): string | undefined {
   if (theirs.version !== ours.version) {
     return `it speaks version ${theirs.version} of the peer protocol, this node ${ours.version}: run the same release on all nodes`

@@ -1,9 +1,15 @@
-/** The address of a peer as RocketMQ stores it in messages. Owns the byte form: address, then Int32 port, big-endian. */
+/**
+ * The address of a peer as RocketMQ stores it in messages. Owns the byte form: address, then Int32
+ * port, big-endian.
+ */
 import { isIPv6 } from 'node:net'
 
 const MAPPED_PREFIX = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i
 
-/** Four bytes of IPv4 (also of an IPv4 address mapped into IPv6) or 16 of IPv6, then the port as Int32. */
+/**
+ * Four bytes of IPv4 (also of an IPv4 address mapped into IPv6) or 16 of IPv6, then the port as
+ * Int32.
+ */
 export function hostBytes(address: string, port: number): Buffer {
   const plain = address.replace(MAPPED_PREFIX, '')
   const host = isIPv6(plain) ? ipv6Bytes(plain) : ipv4Bytes(plain)

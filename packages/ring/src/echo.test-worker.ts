@@ -1,4 +1,7 @@
-/** The other thread of the two-thread test: sends every frame back, waits only for its doorbell, ends on frame type 0. */
+/**
+ * The other thread of the two-thread test: sends every frame back, waits only for its doorbell,
+ * ends on frame type 0.
+ */
 import { workerData } from 'node:worker_threads'
 import { Doorbell } from './doorbell.ts'
 import { SpscRing } from './spsc-ring.ts'

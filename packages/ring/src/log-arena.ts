@@ -185,8 +185,8 @@ export class LogArena {
   }
 
   /**
-   * Writer: claims of [position, end) need that nothing below this is {@link pinned}; where a suffix
-   * was cut off, sockets may still read what stood in the very place.
+   * Writer: claims of [position, end) need that nothing below this is {@link pinned}; where a
+   * suffix was cut off, sockets may still read what stood in the very place.
    */
   pinFloor(position: number, end: number): number {
     return position < this.#cutBelow ? end : end - this.sizeBytes

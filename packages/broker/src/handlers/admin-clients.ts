@@ -1,6 +1,6 @@
 /**
- * Who is connected: members of a group (203), producers of a group (204) and of all (328), who consumes a topic (300), what a
- * group consumes (343, 345); rocketmq-remoting.md §3.6.
+ * Who is connected: members of a group (203), producers of a group (204) and of all (328), who
+ * consumes a topic (300), what a group consumes (343, 345); rocketmq-remoting.md §3.6.
  */
 import {
   jsonBody,

@@ -1,4 +1,7 @@
-/** The broker's configuration for administrators: show (26), and change what can be changed at run time (25). */
+/**
+ * The broker's configuration for administrators: show (26), and change what can be changed at run
+ * time (25).
+ */
 import { RequestCode, ResponseCode, stringifyJson } from '@ringledger/protocol'
 import type { Handler } from '../context.ts'
 import { RequestError, SUCCESS } from '../request.ts'

@@ -1,6 +1,6 @@
 /**
- * How far groups have consumed: one group (208), all of the broker (317), in time (303), and the offsets that others are
- * ahead of (308); rocketmq-remoting.md §3.6.
+ * How far groups have consumed: one group (208), all of the broker (317), in time (303), and the
+ * offsets that others are ahead of (308); rocketmq-remoting.md §3.6.
  */
 import {
   extBool,

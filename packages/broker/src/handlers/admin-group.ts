@@ -1,6 +1,6 @@
 /**
- * Consumer groups' configuration for administrators: create and change (200, 225), delete (207), one (352), all (201);
- * rocketmq-remoting.md §3.4, §3.6.
+ * Consumer groups' configuration for administrators: create and change (200, 225), delete (207),
+ * one (352), all (201); rocketmq-remoting.md §3.4, §3.6.
  */
 import {
   extBool,
@@ -44,7 +44,9 @@ export const handleUpdateGroupList: Handler = (request, context) => {
   return answerWhenApplied(request.ticket, context, listed.map(groupChange))
 }
 
-/** A group that does not exist is deleted already. Version 4 of the tools names the flag otherwise. */
+/**
+ * A group that does not exist is deleted already. Version 4 of the tools names the flag otherwise.
+ */
 export const handleDeleteGroup: Handler = ({ ext, ticket }, context) => {
   requireServing(context)
   const group = requireExt(ext, 'groupName')

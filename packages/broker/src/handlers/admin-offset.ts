@@ -1,6 +1,6 @@
 /**
- * Offsets that administrators set or copy: server-side reset (222, rocketmq-remoting.md §5.6), clone to another group (314), and the
- * whole tables of offsets (43) and of delay progress (45).
+ * Offsets that administrators set or copy: server-side reset (222, rocketmq-remoting.md §5.6),
+ * clone to another group (314), and the whole tables of offsets (43) and of delay progress (45).
  */
 import {
   extInt,

@@ -1,6 +1,6 @@
 /**
- * Questions of administrators that only a client can answer: its running info (307), and consuming one message at once (309);
- * rocketmq-remoting.md §6. The client's answer goes back as it came.
+ * Questions of administrators that only a client can answer: its running info (307), and consuming
+ * one message at once (309); rocketmq-remoting.md §6. The client's answer goes back as it came.
  */
 import {
   decodeMessage,

@@ -1,6 +1,7 @@
 /**
- * The store for administrators: units of a consume queue (321), the cleaning requests (306, 316, 329), replication as Apache's master
- * and slave show it (907), counters (315), and the mode of consumption (401).
+ * The store for administrators: units of a consume queue (321), the cleaning requests (306, 316,
+ * 329), replication as Apache's master and slave show it (907), counters (315), and the mode of
+ * consumption (401).
  */
 import {
   extInt,

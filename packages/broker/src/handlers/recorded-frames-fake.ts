@@ -116,8 +116,8 @@ export function jsonIn(body: Buffer): unknown {
 }
 
 /**
- * The fields and types of a JSON value, numbers and texts left open; of maps and arrays with many entries of one kind
- * the first stands for all.
+ * The fields and types of a JSON value, numbers and texts left open; of maps and arrays with many
+ * entries of one kind the first stands for all.
  */
 export function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])]

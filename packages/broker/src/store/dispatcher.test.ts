@@ -1,4 +1,6 @@
-/** What the arena does under the dispatcher and the reader: laps, overwriting at the worst moment. */
+/**
+ * What the arena does under the dispatcher and the reader: laps, overwriting at the worst moment.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
