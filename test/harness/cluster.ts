@@ -70,6 +70,7 @@ export class Cluster {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'cluster-'))
     mkdirSync(join(directory, 'logs'))
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
     const cluster = new Cluster(directory, await freeBasePort(PORT_OFFSETS), options)
     try {
       await cluster.#start()

@@ -25,6 +25,7 @@ const JVM_OPTIONS: readonly string[] = [
   '-XX:TieredStopAtLevel=1',
   // Defaults of 20 s: how soon a member looks again for queues that another one still holds.
   '-Drocketmq.client.rebalance.waitInterval=1000',
+  '-Drocketmq.client.rebalance.lockInterval=1000',
   '-Drocketmq.client.unlockDelayTimeMills=1000',
 ]
 

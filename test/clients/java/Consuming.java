@@ -2,6 +2,9 @@ import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
@@ -12,7 +15,10 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** Push consumers; each member is a client of its own, with its own connections. */
 final class Consuming {
+  private static final int PERSIST_MS = 200;
+
   final String nameServer;
+  private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
   private final ConcurrentHashMap<String, DefaultMQPushConsumer> members =
       new ConcurrentHashMap<>();
 
@@ -43,6 +49,12 @@ final class Consuming {
     }
     consumer.start();
     members.put(member, consumer);
+    // The client's own timer starts only after 10 s.
+    timer.scheduleAtFixedRate(
+        () -> consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset(),
+        PERSIST_MS,
+        PERSIST_MS,
+        TimeUnit.MILLISECONDS);
   }
 
   void leave(ClientDriver.Arguments arguments) {
