@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { blankNeeded, ENTRY_HEADER_BYTES } from '@ringledger/protocol'
-import { ARENA_BYTES, OtherLog, SEGMENT_BYTES, TestReplica } from './replica-fake.ts'
+import { ClaimRefusal } from './entry-writer.ts'
+import {
+  ARENA_BYTES,
+  MAX_ENTRY_BYTES,
+  OtherLog,
+  SEGMENT_BYTES,
+  TestReplica,
+} from './replica-fake.ts'
 
 /** What a node's file holds must be what the other log holds. */
 function assertSameFile(node: TestReplica, other: OtherLog): void {
@@ -107,6 +114,10 @@ test('bytes of a cut tail that a socket still reads are not overwritten: the pee
     ['n2'],
   )
 })
+
+function eventsHandled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
 
 function endAfter(node: TestReplica, bodyBytes: number): number {
   const { endPosition } = node.replica
@@ -227,4 +238,138 @@ test('entries that are committed here already are taken again without harm', () 
   node.storage.run(node.replica)
   assert.ok(other.end > end)
   assertSameFile(node, other)
+})
+
+test('a peer that does not read is let go, and gets what it missed from the files', async () => {
+  const node = leaderWithStuckPeer()
+  const begin = node.arena.pinned
+  while (node.peers.dropped.length === 0) {
+    node.append(1000)
+    node.settle()
+    assert.ok(node.replica.endPosition < 2 * ARENA_BYTES)
+  }
+  assert.deepEqual(node.peers.dropped, [{ id: 'n2', reason: 'too slow' }])
+  while (node.arena.oldest < begin + ARENA_BYTES / 4) {
+    node.append(1000)
+    node.settle()
+  }
+  node.peers.stuck.delete('n2')
+  node.replica.onPeerDisconnected('n2')
+  node.replica.onPeerConnected('n2')
+  node.peers.sent.length = 0
+  const { endPosition } = node.replica
+  let reads = 0
+  let reached = begin
+  node.accept('n2', reached)
+  while (reached < endPosition) {
+    node.replica.endTurn()
+    await eventsHandled()
+    assert.ok(node.reader.reads.length <= 1, 'one read per peer')
+    for (const read of node.reader.reads.splice(0)) {
+      reads += 1
+      // The first one fails: it is tried again in a later turn, and nothing is skipped.
+      const { wakes } = node
+      read.finish(reads === 1 ? new Error('EIO') : undefined)
+      await eventsHandled()
+      assert.equal(node.wakes, reads === 1 ? wakes : wakes + 1)
+    }
+    for (const { to, message, payload } of node.peers.sent.splice(0)) {
+      if (to !== 'n2' || message.type !== 'append' || payload.length === 0) continue
+      assert.equal(message.prevPosition, reached)
+      reached = message.endPosition
+      assert.ok(payload.equals(node.storage.file.subarray(message.prevPosition, reached)))
+    }
+    node.accept('n2', reached)
+  }
+  assert.ok(reads > 2)
+  assert.match(node.log.join(), /cannot read the log for n2: EIO/)
+})
+
+test('a read that ends in a later term is not sent', async () => {
+  const node = new TestReplica()
+  node.elect()
+  while (node.replica.endPosition < 2 * ARENA_BYTES) {
+    node.append(2000)
+    node.settle()
+  }
+  node.accept('n2', 0)
+  node.replica.endTurn()
+  await eventsHandled()
+  const [read] = node.reader.reads
+  assert.ok(read !== undefined)
+  leadAgain(node)
+  node.peers.sent.length = 0
+  read.finish()
+  await eventsHandled()
+  assert.deepEqual(node.peers.sent, [])
+})
+
+test('claims are refused by their cause', () => {
+  const node = new TestReplica()
+  node.elect()
+  assert.equal(node.replica.claim(MAX_ENTRY_BYTES), ClaimRefusal.TOO_LARGE)
+  node.settle(['n1', 'n2'])
+  // Nobody answers: half an arena waits for its commit at most.
+  while (node.replica.claim(1000) >= 0) {
+    node.replica.seal()
+    node.replica.endTurn()
+    node.storage.run(node.replica)
+  }
+  assert.equal(node.replica.claim(1000), ClaimRefusal.BUSY)
+  const waiting = node.replica.endPosition - node.replica.committedPosition
+  assert.ok(Math.abs(waiting - ARENA_BYTES / 2) < 1100)
+  node.accept('n1', node.replica.endPosition)
+  assert.ok(node.replica.claim(1000) >= 0)
+  node.replica.transfer('n2')
+  assert.equal(node.replica.claim(1000), ClaimRefusal.HANDING_OVER)
+})
+
+test('what was taken back leaves no trace on disk, at peers or in the next entries', () => {
+  const node = new TestReplica({ peerIds: [] })
+  for (let ticks = 0; ticks < 5; ticks++) node.replica.tick()
+  node.storage.run(node.replica)
+  const kept: number[] = []
+  for (let round = 0; round < 200; round++) {
+    const before = node.replica.end
+    // Up to the ends of segments and laps, where fillers and lap ends are taken back, too.
+    for (let size = 0; size < 3000; size += 500 + round) node.append(size, 0xee)
+    node.replica.takeBack(before)
+    kept.push(node.append((round * 331) % 1500, 0x11))
+    node.replica.endTurn()
+    node.storage.run(node.replica)
+    assert.equal(node.commits.at(-1), kept.at(-1))
+  }
+  const { endPosition } = node.storage.end
+  assert.equal(endPosition, node.replica.endPosition)
+  assert.ok(endPosition > 2 * ARENA_BYTES)
+  assert.equal(node.storage.file.subarray(0, endPosition).indexOf(Buffer.alloc(16, 0xee)), -1)
+})
+
+test('ASYNC_FLUSH: memory counts for the commit, but readers see what is on the own disk', () => {
+  const node = new TestReplica({ syncBeforeAck: false })
+  node.elect()
+  node.settle()
+  const seen = node.commits.at(-1)
+  const end = node.append(100)
+  node.replica.endTurn()
+  node.accept('n1', end)
+  assert.equal(node.replica.committedPosition, end)
+  assert.equal(node.commits.at(-1), seen)
+  node.storage.run(node.replica)
+  assert.equal(node.commits.at(-1), end)
+})
+
+test('with SYNC_FLUSH neither the own memory nor that of a follower counts', () => {
+  const node = new TestReplica()
+  node.elect()
+  node.settle()
+  const before = node.replica.committedPosition
+  const end = node.append(100)
+  node.replica.endTurn()
+  node.accept('n1', before)
+  assert.equal(node.replica.committedPosition, before)
+  node.storage.run(node.replica)
+  assert.equal(node.replica.committedPosition, before)
+  node.accept('n1', end)
+  assert.equal(node.replica.committedPosition, end)
 })

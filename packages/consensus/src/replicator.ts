@@ -51,8 +51,8 @@ export class Replicator {
   }
 
   /**
-   * The log is to grow to `endPosition`: a peer whose socket sits on bytes in the way of that is let
-   * go; it catches up from the files.
+   * The log is to grow to `endPosition`: a peer whose socket sits on bytes in the way of that is
+   * let go; it catches up from the files.
    */
   releaseSlowPeers(position: number, endPosition: number): void {
     const { peers, peerIds, arena, hooks } = this.#options
@@ -126,18 +126,24 @@ export class Replicator {
   }
 
   #pumpFromFile(plan: AppendPlan): void {
+    const done = (): void => {
+      this.#reading.delete(plan.to)
+      this.dirty = true
+    }
     this.#reading.add(plan.to)
-    this.#readAndSend(plan)
-      .catch((error: unknown) => {
+    this.#readAndSend(plan).then(
+      () => {
+        done()
+        this.#options.wake()
+      },
+      (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error)
         this.#options.hooks.log('error', `cannot read the log for ${plan.to}: ${reason}`)
         this.#options.raft.cancelAppend(plan)
-      })
-      .finally(() => {
-        this.#reading.delete(plan.to)
-        this.dirty = true
-        this.#options.wake()
-      })
+        // Tried again in a later turn; waking up for it would spin while the files are unreadable.
+        done()
+      },
+    )
   }
 
   async #readAndSend(plan: AppendPlan): Promise<void> {
