@@ -12,6 +12,8 @@ export interface TopicSlot {
   readonly bytes: Buffer
   readonly queueSlotBase: number
   readonly queueCount: number
+  /** Slots from `queueSlotBase` on that are the topic's: more than queues after it has shrunk. */
+  readonly slotCount: number
   readonly writeQueueNums: number
   readonly readQueueNums: number
   readonly perm: number
@@ -33,20 +35,20 @@ export class TopicTable {
   put(topic: PublishedTopic): void {
     const known = this.#byName.get(topic.topic)
     const bytes = Buffer.from(topic.topic)
+    const stays = known?.queueSlotBase === topic.queueSlotBase
     const entry: TopicSlot = {
       name: topic.topic,
       bytes,
       queueSlotBase: topic.queueSlotBase,
       queueCount: topic.queueCount,
+      slotCount: Math.max(topic.queueCount, stays ? known.slotCount : 0),
       writeQueueNums: topic.writeQueueNums,
       readQueueNums: topic.readQueueNums,
       perm: topic.perm,
       fast: topic.fast,
     }
     this.#reserve(topic.queueSlotBase + topic.queueCount)
-    if (known === undefined || known.queueSlotBase !== entry.queueSlotBase) {
-      this.#moveOffsets(known, entry, topic.nextOffsets)
-    }
+    if (!stays) this.#moveOffsets(known, entry, topic.nextOffsets)
     this.remove(topic.topic)
     const hash = hashBytes(bytes, 0, bytes.length)
     const bucket = this.#buckets.get(hash)
@@ -90,7 +92,7 @@ export class TopicTable {
   ): void {
     for (let queueId = 0; queueId < to.queueCount; queueId++) {
       const kept =
-        from !== undefined && queueId < from.queueCount
+        from !== undefined && queueId < from.slotCount
           ? (this.#nextOffsets[from.queueSlotBase + queueId] as number)
           : 0
       const next = Math.max(kept, given?.[queueId] ?? 0)
