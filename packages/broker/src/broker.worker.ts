@@ -5,7 +5,7 @@
  */
 import { flushCompileCache } from 'node:module'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { assert, systemClock } from '@ringledger/base'
+import { assert, LedgerError, systemClock } from '@ringledger/base'
 import { LogFileReader } from '@ringledger/io'
 import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerAgent } from './broker-agent.ts'
@@ -18,6 +18,7 @@ import type { BrokerNote, BrokerWorkerData } from './wiring.ts'
 
 assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
+let closing = false
 const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
 const arena = new LogArena(shared.arena)
 const ownBell = new Doorbell(shared.brokerBell)
@@ -33,6 +34,7 @@ const port = new RingCorePort({
     bell: new Doorbell(front.bell),
   })),
   ownBell,
+  closed: closeOrdered,
 })
 let agent: BrokerAgent | undefined
 const store = BrokerStore.open(
@@ -76,9 +78,14 @@ agent = new BrokerAgent({
 
 // A process that is killed would not keep what it compiled; the next start wants it.
 flushCompileCache()
-while (!closeOrdered()) {
-  if (agent.duty()) continue
-  ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)
+try {
+  while (!closeOrdered()) {
+    if (agent.duty()) continue
+    ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)
+  }
+} catch (error) {
+  // Answers for clients that are gone found a full ring, and nobody to empty it.
+  if (!closing || !(error instanceof LedgerError) || error.code !== 'CLOSED') throw error
 }
 store.close()
 note({ kind: 'closed' })
@@ -90,5 +97,6 @@ function note(message: BrokerNote): void {
 
 function closeOrdered(): boolean {
   const order = receiveMessageOnPort(mainPort) as { message?: { kind?: string } } | undefined
-  return order?.message?.kind === 'close'
+  closing ||= order?.message?.kind === 'close'
+  return closing
 }

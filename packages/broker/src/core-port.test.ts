@@ -12,7 +12,7 @@ interface Pair {
   port: RingCorePort
 }
 
-function connect(ringBytes = PORT_RING_BYTES): Pair {
+function connect(ringBytes = PORT_RING_BYTES, closed = (): boolean => false): Pair {
   const toBroker = SpscRing.allocate(ringBytes)
   const toCore = SpscRing.allocate(ringBytes)
   const coreBell = new Doorbell(Doorbell.allocate())
@@ -31,6 +31,7 @@ function connect(ringBytes = PORT_RING_BYTES): Pair {
       },
       fronts: [],
       ownBell: brokerBell,
+      closed,
     }),
   }
 }
@@ -175,4 +176,17 @@ test('a full ring refuses requests and keeps room for completions', () => {
   link.flush(false)
   assert.ok(taken * frame.length > PORT_RING_BYTES / 2)
   assert.equal(port.pending, true)
+})
+
+test('a full ring is not waited for once nobody reads it', () => {
+  let looks = 0
+  const { port } = connect(PORT_RING_BYTES, () => ++looks > 2)
+  const frame = Buffer.alloc(64 * 1024, 1)
+  assert.throws(
+    () => {
+      for (let sent = 0; sent < 1000; sent++) port.send(1, frame)
+    },
+    { code: 'CLOSED' },
+  )
+  assert.equal(looks, 3)
 })

@@ -3,7 +3,7 @@
  * rings: one pair to the core thread, one to each network worker. Owns the promise that answers of
  * one connection, and appends, leave in the order of the calls.
  */
-import { assert } from '@ringledger/base'
+import { assert, LedgerError } from '@ringledger/base'
 import type { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import type {
   AnswerClaim,
@@ -35,6 +35,8 @@ export interface CorePortParts {
    */
   readonly fronts: readonly PortRings[]
   readonly ownBell: Doorbell
+  /** True once the threads at the other ends may have ended: a full ring stays full then. */
+  closed?(): boolean
 }
 
 export class RingCorePort implements CorePort {
@@ -50,11 +52,14 @@ export class RingCorePort implements CorePort {
   #largeAnswer: Buffer | undefined
   #largeAnswerTo = 0
 
-  constructor({ core, fronts, ownBell }: CorePortParts) {
+  constructor({ core, fronts, ownBell, closed }: CorePortParts) {
     const all = [core, ...fronts]
-    const flush = (): void => this.flush()
+    const beforeWait = (): void => {
+      this.flush()
+      if (closed?.()) throw new LedgerError('CLOSED', 'nobody reads the rings of this thread')
+    }
     this.#writers = all.map(({ fromBroker, bell }) => {
-      return new PortWriter(fromBroker, bell, ownBell, flush)
+      return new PortWriter(fromBroker, bell, ownBell, beforeWait)
     })
     this.#readers = all.map(
       (rings) =>

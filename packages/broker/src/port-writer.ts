@@ -14,7 +14,10 @@ export class PortWriter {
   readonly #ownBell: Doorbell
   readonly #beforeWait: () => void
 
-  /** `beforeWait` publishes what all rings hold, in the order that their readers rely on. */
+  /**
+   * `beforeWait` publishes what all rings hold, in the order that their readers rely on. It throws
+   * when nobody reads any more.
+   */
   constructor(ring: SpscRing, readerBell: Doorbell, ownBell: Doorbell, beforeWait: () => void) {
     this.ring = ring
     this.#readerBell = readerBell
@@ -22,7 +25,7 @@ export class PortWriter {
     this.#beforeWait = beforeWait
   }
 
-  /** Offset of the payload; always followed by `ring.commit()`. */
+  /** Offset of the payload; always followed by `ring.commit()`. @throws LedgerError CLOSED */
   claim(type: number, sizeBytes: number): number {
     let offset = this.ring.claim(sizeBytes, type)
     while (offset < 0) {
