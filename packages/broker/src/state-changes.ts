@@ -80,7 +80,12 @@ export class StateChanges {
       return
     }
     this.#pending -= 1
-    onDone({ code: result.code, message: `the change was not written: ${result.code}` })
+    // What was ordered before leadership moved may be in the new leader's log.
+    const lost = result.code === 'LEADERSHIP_LOST' || result.code === 'CLOSED'
+    const message = lost
+      ? `leadership moved during the change; it may or may not take effect: ${result.code}`
+      : `the change was not written: ${result.code}`
+    onDone({ code: result.code, message })
   }
 
   #refusal(record: StateRecord): ChangeFailure {
