@@ -49,6 +49,7 @@ export class LedgerCore {
   #ticker: NodeJS.Timeout | undefined
   #ticks = 0
   #transferDeadline = -1
+  #onClosed: () => void = () => {}
 
   constructor(
     settings: LedgerSettings,
@@ -105,13 +106,21 @@ export class LedgerCore {
     this.#hooks.touch()
   }
 
-  /** Leaves the group and lets the IO worker close the store; its thread ends then. */
+  /**
+   * Leaves the group and lets the IO worker close the store; its thread ends then. Turns must go on
+   * meanwhile.
+   */
   async close(): Promise<void> {
     clearInterval(this.#ticker)
     await this.#hub.close()
     this.#checkpoint()
+    const closed = new Promise<void>((resolve) => {
+      this.#onClosed = resolve
+    })
     this.#storage.close()
     this.#storage.flush()
+    // The IO thread is in a long sync and its ring is full: the owner's turns hand CLOSE on.
+    if (this.#storage.waits) await closed
     this.#files.close()
   }
 
@@ -241,6 +250,7 @@ export class LedgerCore {
         hooks.onDiskFull(false)
         hooks.log('info', 'the disk has space again: writes are taken')
       },
+      onClosed: () => this.#onClosed(),
       onRemoved: (firstPosition) => this.#files.forget(firstPosition),
     }
   }

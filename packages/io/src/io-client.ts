@@ -102,6 +102,8 @@ export class IoClient {
 
   /** Says what is committed, for the next start; no answer. Every second or so is enough. */
   checkpoint(commitPosition: number, commitIndex: number): void {
+    // The next one says more; behind a disk that hangs they would pile up.
+    if (this.#waiting.length > 0) return
     this.#queue(IoCommand.CHECKPOINT, 16, (offset) => {
       this.#commands.view.setFloat64(offset, commitPosition)
       this.#commands.view.setFloat64(offset + 8, commitIndex)
@@ -121,6 +123,11 @@ export class IoClient {
    */
   close(): void {
     this.#queue(IoCommand.CLOSE, 0, () => {})
+  }
+
+  /** True while commands wait for room in the ring; `poll` hands them on later. */
+  get waits(): boolean {
+    return this.#waiting.length > 0
   }
 
   /** Hands everything asked since the last flush to the IO thread and wakes it. */
