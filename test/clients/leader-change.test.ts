@@ -52,8 +52,8 @@ async function acrossStrike({ driver, mode, count, groups, strike }: Run): Promi
   assert.equal(sent.length, count)
   for (const group of members) {
     await group.got(sent)
-    await group.leaveAll()
     await group.committed()
+    await group.leaveAll()
     assertNoneLost(group.deliveries, sent)
     if (group.options.join?.orderly === true) assertOrdered(group.allDeliveries)
   }

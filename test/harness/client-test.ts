@@ -70,8 +70,8 @@ export async function consumedExactlyOnce(
   for (const mode of modes) sent.push(...(await produce(driver, { topic, mode, count })))
   assert.equal(sent.length, modes.length * count)
   await members.got(sent)
-  await members.leaveAll()
   await members.committed()
+  await members.leaveAll()
   assertExactlyOnce(members.deliveries, sent)
   if (join.orderly === true) assertOrdered(members.allDeliveries)
 }
@@ -105,8 +105,8 @@ export async function consumedAcrossChange(
 
   const after = await produce(driver, { topic, mode, count: count / 10 })
   await members.got(after)
-  await members.leaveAll()
   await members.committed()
+  await members.leaveAll()
   const all = members.deliveries
   const of = (sent: readonly Sent[]) => {
     const keys = new Set(sent.map(({ key }) => key))
