@@ -59,7 +59,7 @@ test('a topic that shrank and grows again keeps what was handed out for the queu
   table.put(topic('t', 0, 4))
   for (let taken = 0; taken < 5; taken++) table.takeOffset(3)
   table.put(topic('t', 0, 2))
-  // The offset 4 of queue 3 lies behind both changes in the log, so the broker thread has not seen it.
+  // Offset 4 of queue 3 lies behind both changes in the log: the broker thread has not seen it.
   table.put({ ...topic('t', 100, 8), nextOffsets: [0, 0, 0, 4, 0, 0, 0, 0] })
   assert.equal(table.takeOffset(103), 5)
 })
