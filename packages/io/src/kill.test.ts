@@ -43,7 +43,11 @@ test('a process killed again and again loses nothing it called durable', {
     const { store, recovered } = openStore(config)
     store.abandon()
     assert.ok(recovered.tail.endPosition >= durable, `${recovered.tail.endPosition} >= ${durable}`)
-    assert.deepEqual(recovered.damage, [])
+    // A write that the kill cut in two was never called durable.
+    assert.deepEqual(
+      recovered.damage.filter(({ position }) => position < durable),
+      [],
+    )
     assert.equal(recovered.cleanShutdown, false)
     end = recovered.tail.endPosition
   }
