@@ -39,7 +39,9 @@ test('every source file of a package is used', () => {
   assert.deepEqual(dead, [], 'import them or delete them')
 })
 
-/** Files that this one needs. A unit test alone keeps nothing alive, unless it is a helper of tests. */
+/**
+ * Files that this one needs. A unit test alone keeps nothing alive, unless it is a helper of tests.
+ */
 function usesOf(file: SourceFile): string[] {
   const home = posix.dirname(file.path)
   const tested = /(sample|fake)[^/]*\.test\.ts$/.test(file.path)

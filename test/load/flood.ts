@@ -1,4 +1,6 @@
-/** As many messages as a group takes: several connections, each with a window of unanswered sends. */
+/**
+ * As many messages as a group takes: several connections, each with a window of unanswered sends.
+ */
 import { RemotingClient } from '@ringledger/network'
 import { ResponseCode } from '@ringledger/protocol'
 import { leaderAddress } from './leader-link.ts'
