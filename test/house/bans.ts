@@ -20,7 +20,9 @@ export const HOT_FILES: readonly RegExp[] = [
   /^packages\/network\/src\/(connection|outbox|listener|turn)\.ts$/,
   /^packages\/protocol\/src\/remoting\/(frame|send-header)\.ts$/,
   /^packages\/protocol\/src\/(dledger|message)\//,
-  /^packages\/broker\/src\/(send-front|core-port-frames)\.ts$/,
+  /^packages\/broker\/src\/(send-front|send-answers|send-responder|log-order)\.ts$/,
+  /^packages\/broker\/src\/(local-submit|ring-submit|front-link|remote-fronts)\.ts$/,
+  /^packages\/broker\/src\/(core-port-frames|submit-frames|open-sends|client-gate)\.ts$/,
   /^packages\/io\/src\/(segment|group-commit|io-agent)\.ts$/,
 ]
 

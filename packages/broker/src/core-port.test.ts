@@ -5,7 +5,7 @@ import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { type BrokerCommands, BrokerLink } from './broker-link.ts'
 import { RingCorePort } from './core-port.ts'
 import type { AppendResult, CoreEvents, PublishedTopic } from './core-port-api.ts'
-import { PORT_RING_BYTES } from './core-port-frames.ts'
+import { MAX_REQUEST_BYTES, PORT_RING_BYTES } from './core-port-frames.ts'
 
 interface Pair {
   link: BrokerLink
@@ -162,6 +162,73 @@ test('connections, roles, topics and queue offsets pass the seam', () => {
   link.drain(recorder)
   assert.deepEqual(recorder.topics, [topic])
   assert.deepEqual(recorder.log, ['slot 8 100', 'slot 9 7', 'serving 5', 'remove T', 'close 3'])
+})
+
+test('with network workers each client hears from the worker that has its connection', () => {
+  const bell = new Doorbell(Doorbell.allocate())
+  const rings = (): { toBroker: SpscRing; fromBroker: SpscRing; bell: Doorbell } => ({
+    toBroker: new SpscRing(SpscRing.allocate(PORT_RING_BYTES)),
+    fromBroker: new SpscRing(SpscRing.allocate(PORT_RING_BYTES)),
+    bell,
+  })
+  const [core, ...fronts] = [rings(), rings(), rings(), rings()]
+  assert.ok(core !== undefined)
+  const port = new RingCorePort({ core, fronts, ownBell: bell })
+  const links = [core, ...fronts].map(
+    ({ toBroker, fromBroker }) => new BrokerLink({ toBroker, fromBroker, brokerBell: bell }),
+  )
+  const small = Buffer.from('answer')
+  const large = Buffer.alloc(300_000, 1)
+  for (const id of [3, 4, 5, 6]) port.send(id, small)
+  port.close(7)
+  const claim = port.claimAnswer(5, large.length)
+  large.copy(claim.bytes, claim.offset)
+  port.commitAnswer()
+  port.append(2, small, () => {})
+  port.serving(3, [[1, 5]])
+  port.removeTopic('T')
+  port.flush()
+  for (const [at, link] of links.entries()) link.connected(at + 2, '10.0.0.9:1', Buffer.alloc(8))
+  for (const link of links) link.flush(false)
+  const log: string[] = []
+  port.poll(eventsInto([], log))
+  assert.equal(log.length, 4)
+  const heard = links.map((link) => {
+    const recorder = new Recorder()
+    link.drain(recorder)
+    const answers = recorder.answers.map(([id, hex]) => `${id}: ${hex.length / 2}`)
+    return [...answers, ...recorder.log, ...recorder.appends.map(([, slot]) => `append ${slot}`)]
+  })
+  assert.deepEqual(heard, [
+    ['slot 1 5', 'serving 3', 'remove T', 'append 2'],
+    ['3: 6', '6: 6', 'remove T'],
+    ['4: 6', 'close 7', 'remove T'],
+    ['5: 6', '5: 300000', 'remove T'],
+  ])
+})
+
+test('a request that had no room is wanted again once there is some', () => {
+  const { link, port } = connect()
+  const largest = Buffer.alloc(MAX_REQUEST_BYTES, 1)
+  assert.ok(link.request(1, largest, 0, largest.length), 'the largest fits an empty ring')
+  assert.ok(link.retry())
+  assert.equal(link.request(1, largest, 0, largest.length), false)
+  assert.equal(link.request(1, largest, 0, 1024), true)
+  assert.equal(link.retry(), false)
+  link.flush(false)
+  port.poll(eventsInto([], []))
+  assert.ok(link.retry())
+  assert.ok(link.request(1, largest, 0, largest.length))
+})
+
+test('new connections are refused before completions lose their room', () => {
+  const { link } = connect()
+  const host = Buffer.alloc(8)
+  let taken = 0
+  while (link.connected(taken, '10.0.0.9:4711', host)) taken += 1
+  for (let at = 0; at < 16_384; at++) link.appended(at, at, at, at, at)
+  for (let id = 0; id < 10_000; id++) link.closed(id)
+  assert.ok(taken > 10_000)
 })
 
 test('a full ring refuses requests and keeps room for completions', () => {

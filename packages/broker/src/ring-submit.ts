@@ -9,13 +9,7 @@ import { ByteRange, encodeMessage, msgTopicRange } from '@ringledger/protocol'
 import type { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { MAX_KEY_BYTES, OpenSends } from './open-sends.ts'
 import type { SendRefusal, SendResponder } from './send-responder.ts'
-import {
-  CompletionFrame,
-  CoreState,
-  MAX_SUBMIT_BYTES,
-  SUBMIT_HEAD_BYTES,
-  SubmitFrame,
-} from './submit-frames.ts'
+import { CompletionFrame, CoreState, SUBMIT_HEAD_BYTES, SubmitFrame } from './submit-frames.ts'
 import { type PlainSend, type SubmitPort, Taken } from './submit-port.ts'
 import type { TopicSlot } from './topic-table.ts'
 
@@ -35,6 +29,8 @@ export interface RingSubmitParts {
 export class RingSubmit implements SubmitPort {
   readonly #parts: RingSubmitParts
   readonly #open: OpenSends
+  /** A longer message goes the broker thread's way, whose frames travel in parts. */
+  readonly #maxFrameBytes: number
   readonly #topic = new ByteRange()
   readonly #onCompletion = (type: number, offset: number): void => this.#complete(type, offset)
   #nowMs = 0
@@ -44,6 +40,7 @@ export class RingSubmit implements SubmitPort {
   constructor(parts: RingSubmitParts) {
     this.#parts = parts
     this.#open = new OpenSends(parts.tokens)
+    this.#maxFrameBytes = parts.submissions.capacityBytes / 4
     parts.responder.response.transactionId = this.#open.keys
   }
 
@@ -62,12 +59,11 @@ export class RingSubmit implements SubmitPort {
 
   submit(connection: Connection, _topic: TopicSlot, send: PlainSend): Taken {
     const { sizeBytes } = send
-    if (sizeBytes > MAX_SUBMIT_BYTES || send.uniqueKeyBytes > MAX_KEY_BYTES) return Taken.FORWARD
     const ring = this.#parts.submissions
-    const offset =
-      this.#open.freeCount === 0
-        ? -1
-        : ring.claim(SUBMIT_HEAD_BYTES + sizeBytes, SubmitFrame.SUBMIT)
+    const frameBytes = SUBMIT_HEAD_BYTES + sizeBytes
+    if (frameBytes > this.#maxFrameBytes) return Taken.FORWARD
+    if (send.uniqueKeyBytes > MAX_KEY_BYTES) return Taken.FORWARD
+    const offset = this.#open.freeCount > 0 ? ring.claim(frameBytes, SubmitFrame.SUBMIT) : -1
     if (offset < 0) {
       this.#full = true
       return Taken.LATER
@@ -91,7 +87,7 @@ export class RingSubmit implements SubmitPort {
     if (this.#open.freeCount < this.#open.capacity / 8) return false
     // Asks for the longest, so that the core thread rings when there is room for that.
     const ring = this.#parts.submissions
-    if (ring.claim(SUBMIT_HEAD_BYTES + MAX_SUBMIT_BYTES, SubmitFrame.SUBMIT) < 0) return false
+    if (ring.claim(this.#maxFrameBytes, SubmitFrame.SUBMIT) < 0) return false
     ring.abort()
     this.#full = false
     return true

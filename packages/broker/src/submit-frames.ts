@@ -19,8 +19,7 @@ export const CompletionFrame = { STORED: 1, REFUSED: 2 } as const
 export const SUBMIT_HEAD_BYTES = 16
 export const STORED_BYTES = 24
 export const REFUSED_BYTES = 8
-/** A longer message goes the broker thread's way, whose frames travel in parts. */
-export const MAX_SUBMIT_BYTES: number = 1024 * 1024
+/** Four times the longest frame that goes through it. */
 export const SUBMIT_RING_BYTES: number = 4 * 1024 * 1024
 /** Holds a frame for each token of one worker, so the core thread never meets a full ring. */
 export const COMPLETION_RING_BYTES: number = 1024 * 1024

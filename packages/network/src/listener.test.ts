@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { LedgerError } from '@ringledger/base'
 import type { Connection, ConnectionHandlers } from './connection.ts'
+import { probePort } from './listen.ts'
 import { RemotingListener } from './listener.ts'
 import { dial, frame, listening, receiving, signal } from './testing.ts'
 
@@ -302,4 +303,25 @@ test('answers that wait still go out before a connection closes after its flush'
   socket.write(Buffer.concat([frame('bye'), frame('not taken')]))
   assert.ok(frame('bye').equals(await received.take(11)))
   assert.equal(await closed.promise, 'done')
+})
+
+test('listeners of several threads share a port and number their connections apart', async (t) => {
+  const ids: number[] = []
+  const opened = signal<number>()
+  const handlers: ConnectionHandlers = {
+    onOpen: (connection) => {
+      ids.push(connection.id)
+      if (ids.length === 12) opened.call(12)
+    },
+    onFrame: () => {},
+  }
+  const port = await probePort({ host: '127.0.0.1', port: 0 })
+  const share = (first: number): Promise<RemotingListener> =>
+    listening(t, handlers, { port, reusePort: true, connectionIds: { first, step: 2 } })
+  await share(2)
+  await share(3)
+  await assert.rejects(probePort({ host: '127.0.0.1', port }), { code: 'PORT_BUSY' })
+  await Promise.all(Array.from({ length: 12 }, () => dial(t, port)))
+  await opened.promise
+  assert.equal(new Set(ids).size, 12)
 })

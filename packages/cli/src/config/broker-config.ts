@@ -21,6 +21,9 @@ export interface BrokerConfig {
   readonly effective: ReadonlyMap<string, string>
 }
 
+const DEFAULT_NETWORK_THREADS = 4
+/** Each has rings and a heap of its own, about 40 MiB; Apache's sample files ask for 16 and more. */
+const MAX_NETWORK_THREADS = 8
 /** DLedger port of a group of one, which no other node connects to. */
 const SINGLE_NODE_PORT = 40911
 
@@ -69,8 +72,7 @@ function fillIn(values: BrokerKeys, environment: ConfigEnvironment): BrokerKeys 
   keys.dLegerPeers ||= `n0-127.0.0.1:${SINGLE_NODE_PORT}`
   keys.dLegerSelfId ||= 'n0'
   if (keys.threads === 'auto') keys.threads = environment.cores >= 4 ? 'separate' : 'folded'
-  keys.sendMessageThreadPoolNums ||= Math.min(environment.cores, 4)
-  keys.sendMessageThreadPoolNums = Math.min(keys.sendMessageThreadPoolNums, environment.cores)
+  keys.sendMessageThreadPoolNums = networkThreads(keys, environment)
   keys.storePathCommitLog ||= join(keys.storePathRootDir, 'commitlog')
   keys.storePathDLedgerCommitLog ||= join(
     keys.storePathRootDir,
@@ -78,6 +80,12 @@ function fillIn(values: BrokerKeys, environment: ConfigEnvironment): BrokerKeys 
     'data',
   )
   return keys
+}
+
+/** The core, io and broker threads want the other half of the cores. */
+function networkThreads(keys: BrokerKeys, { cores }: ConfigEnvironment): number {
+  const wanted = keys.sendMessageThreadPoolNums || DEFAULT_NETWORK_THREADS
+  return Math.max(1, Math.min(wanted, Math.floor(cores / 2), MAX_NETWORK_THREADS))
 }
 
 function expandPaths(

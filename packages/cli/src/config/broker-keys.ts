@@ -217,7 +217,7 @@ const groupKeys: Part<GroupKey> = {
     choices: ['auto', 'folded', 'separate'],
   }),
   sendMessageThreadPoolNums: integerSetting({
-    doc: 'Threads for clients under threads=separate, at most one a core; no effect under threads=folded. Default: the number of cores, at most 4.',
+    doc: 'Threads for clients under threads=separate, at most half as many as cores and 8; no effect under threads=folded. Default: half as many as cores, at most 4.',
     defaultValue: 0,
     min: 0,
     max: 1024,
