@@ -20,7 +20,7 @@ export const SUBMIT_HEAD_BYTES = 16
 export const STORED_BYTES = 24
 export const REFUSED_BYTES = 8
 /** Four times the longest frame that goes through it. */
-export const SUBMIT_RING_BYTES: number = 4 * 1024 * 1024
+export const SUBMIT_RING_BYTES: number = 2 * 1024 * 1024
 /** Holds a frame for each token of one worker, so the core thread never meets a full ring. */
 export const COMPLETION_RING_BYTES: number = 1024 * 1024
 export const MAX_TOKENS = 16_384

@@ -56,17 +56,17 @@ test("RocketMQ's own sample file of a DLedger node is taken as it is", () => {
   assert.equal(settings.threads, 'folded')
 })
 
-test('clients have threads of their own from four cores up, half as many as cores', () => {
+test('clients have threads of their own from four cores up, at most half as many as cores', () => {
   const threads = (text: string, cores: number): [string, number] => {
     const { settings } = read(text, { cores })
     return [settings.threads, settings.networkThreads]
   }
   assert.deepEqual(threads('', 3), ['folded', 1])
   assert.deepEqual(threads('', 4), ['separate', 2])
-  assert.deepEqual(threads('', 64), ['separate', 4])
+  assert.deepEqual(threads('', 64), ['separate', 2])
   assert.deepEqual(threads(GROUP, 8), ['separate', 4])
   assert.deepEqual(threads(GROUP, 64), ['separate', 8])
-  assert.deepEqual(threads('threads=folded', 64), ['folded', 4])
+  assert.deepEqual(threads('threads=folded', 64), ['folded', 2])
   assert.deepEqual(threads('threads=separate\nsendMessageThreadPoolNums=1', 2), ['separate', 1])
 })
 

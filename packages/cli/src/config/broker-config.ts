@@ -21,7 +21,8 @@ export interface BrokerConfig {
   readonly effective: ReadonlyMap<string, string>
 }
 
-const DEFAULT_NETWORK_THREADS = 4
+/** Two keep one core thread busy: a send costs them twice what it costs that one. */
+const DEFAULT_NETWORK_THREADS = 2
 /** Each has rings and a heap of its own, about 40 MiB; Apache's sample files ask for 16 and more. */
 const MAX_NETWORK_THREADS = 8
 /** DLedger port of a group of one, which no other node connects to. */

@@ -217,7 +217,7 @@ const groupKeys: Part<GroupKey> = {
     choices: ['auto', 'folded', 'separate'],
   }),
   sendMessageThreadPoolNums: integerSetting({
-    doc: 'Threads for clients under threads=separate, at most half as many as cores and 8; no effect under threads=folded. Default: half as many as cores, at most 4.',
+    doc: 'Threads for clients under threads=separate, at most half as many as cores and 8; no effect under threads=folded. Default: 2.',
     defaultValue: 0,
     min: 0,
     max: 1024,
