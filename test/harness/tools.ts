@@ -16,6 +16,15 @@ const FETCH_LIMIT_MS = 8 * 60_000
 
 export type JavaVersion = '5.4.0' | '4.9.4'
 
+/**
+ * 4.9.4 otherwise leaves new queues unlocked for up to 20 s. 5.4.0 must not have it: a member that
+ * leaves may lock its queues again after it gave them back, and they stay locked for a minute.
+ */
+const VERSION_OPTIONS: Readonly<Record<JavaVersion, readonly string[]>> = {
+  '5.4.0': [],
+  '4.9.4': ['-Drocketmq.client.rebalance.lockInterval=1000'],
+}
+
 const DRIVER_SOURCES = ['ClientDriver', 'Producing', 'Consuming', 'Pulling'] as const
 
 /** Small and quick to start; enough for tens of thousands of messages. */
@@ -23,9 +32,8 @@ const JVM_OPTIONS: readonly string[] = [
   '-Xmx128m',
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
-  // Defaults of 20 s: how soon a member looks again for queues that another one still holds.
+  // 20 s by default: how soon a member looks again for queues that another one still holds.
   '-Drocketmq.client.rebalance.waitInterval=1000',
-  '-Drocketmq.client.rebalance.lockInterval=1000',
   '-Drocketmq.client.unlockDelayTimeMills=1000',
 ]
 
@@ -73,7 +81,7 @@ function java(version: JavaVersion, main: string, names: readonly string[], home
     run('javac', ['-nowarn', '-d', made, '-cp', join(jars, '*'), ...sources], made)
   })
   // The client writes logs and offsets below the home directory.
-  const args = [...JVM_OPTIONS, `-Duser.home=${home}`, '-cp']
+  const args = [...JVM_OPTIONS, ...VERSION_OPTIONS[version], `-Duser.home=${home}`, '-cp']
   return { command: 'java', args: [...args, [classes, join(jars, '*')].join(delimiter), main] }
 }
 
