@@ -44,10 +44,12 @@ export class Cluster {
   readonly nameServer: string
   readonly directory: string
   readonly #nodes: readonly Broker[]
+  readonly #removeData = (): void => rmSync(this.directory, { recursive: true, force: true })
   #nameServerProcess: OwnProcess | undefined
 
   private constructor(directory: string, basePort: number, options: ClusterOptions) {
     this.directory = directory
+    process.once('exit', this.#removeData)
     this.nameServer = `${HOST}:${basePort}`
     this.#nodes = Array.from({ length: options.nodes }, (_, index) => ({
       id: `n${index}`,
@@ -70,7 +72,6 @@ export class Cluster {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'cluster-'))
     mkdirSync(join(directory, 'logs'))
-    process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
     const cluster = new Cluster(directory, await freeBasePort(PORT_OFFSETS), options)
     try {
       await cluster.#start()
@@ -185,7 +186,8 @@ export class Cluster {
   async stop(): Promise<void> {
     const processes = [this.#nameServerProcess, ...this.#nodes.map(({ process }) => process)]
     await Promise.all(processes.map((process) => process?.end('SIGKILL')))
-    rmSync(this.directory, { recursive: true, force: true })
+    process.off('exit', this.#removeData)
+    this.#removeData()
   }
 
   async #start(): Promise<void> {
