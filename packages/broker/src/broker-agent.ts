@@ -33,6 +33,7 @@ const MAX_WAIT_MS = 500
 export class BrokerAgent {
   readonly context: AgentContext
   readonly #report: BrokerReport
+  #servingUnreported = false
   readonly #schedule: DelaySchedule
   readonly #housekeeping: Housekeeping
   readonly #events: CoreEvents
@@ -60,6 +61,7 @@ export class BrokerAgent {
     const applied = store.duty(DISPATCHED_PER_DUTY)
     const settled = context.changes.settle()
     this.#serveWhenCaughtUp()
+    this.#reportServing()
     const nowMs = context.clock.monotonicMs()
     const resumed = context.held.runReady(nowMs) > 0
     context.calls.expire(nowMs)
@@ -186,6 +188,16 @@ export class BrokerAgent {
     role.serving = true
     this.#schedule.start()
     this.#createSystemTopics()
+    this.#servingUnreported = true
+  }
+
+  /** A group that has just been born tells nobody before it can make topics on demand. */
+  #reportServing(): void {
+    const { topics, settings, role } = this.context
+    if (!this.#servingUnreported || !role.serving) return
+    const waitsForTemplate = settings.autoCreateTopicEnable
+    if (waitsForTemplate && topics.get(SystemTopic.AUTO_CREATE_TOPIC_KEY) === undefined) return
+    this.#servingUnreported = false
     this.#report.serving(role.term)
   }
 
