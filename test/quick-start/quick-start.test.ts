@@ -57,6 +57,11 @@ test('three nodes start, survive the loss of one, stop, and start again', async 
   assert.match(half.stderr, new RegExp(`half stopped: .* do not\\n.*restart ${id}`))
 
   assert.equal((await run(`restart ${id}`)).code, 0)
+  for (const node of ['n0', 'n1', 'n2']) await run(`kill ${node}`)
+  const alone = await run('restart n0')
+  assert.equal(alone.code, 0, said(alone))
+  assert.match(alone.stdout, /waits for a majority/)
+  for (const node of ['n1', 'n2']) assert.equal((await run(`restart ${node}`)).code, 0)
   const log = await run(`logs ${id}`)
   assert.match(log.stdout, /listens/)
   assert.equal((await run('stop')).code, 0)

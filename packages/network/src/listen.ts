@@ -1,5 +1,5 @@
 /** Binds a server to its port. Owns the words an operator reads when that fails. */
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { LedgerError } from '@ringledger/base'
 
 export interface ListenAddress {
@@ -12,20 +12,51 @@ export interface ListenAddress {
 
 const BACKLOG = 1024
 
+/** How long a port that only an outgoing connection has is waited for, and how often tried. */
+const PASSING_LIMIT_MS = 5_000
+const PASSING_RETRY_MS = 100
+
 /**
- * Resolves with the bound port.
+ * Resolves with the bound port. A port above 32767 may be taken by some outgoing connection of this
+ * machine; that one is waited for, a listener is not.
  * @throws LedgerError PORT_BUSY when another process listens there, BAD_CONFIG when the address
  * cannot be used.
  */
-export function listenOn(server: Server, address: ListenAddress): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => reject(explain(error, address))
+export async function listenOn(server: Server, address: ListenAddress): Promise<number> {
+  const endMs = performance.now() + PASSING_LIMIT_MS
+  for (;;) {
+    const error = await tryListen(server, address)
+    if (error === undefined) return (server.address() as AddressInfo).port
+    const mayPass = error.code === 'EADDRINUSE' && performance.now() < endMs
+    if (!mayPass || (await isAnswered(address))) throw explain(error, address)
+    await new Promise((resolve) => setTimeout(resolve, PASSING_RETRY_MS))
+  }
+}
+
+function tryListen(
+  server: Server,
+  { host, port, reusePort = false }: ListenAddress,
+): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const onError = (error: NodeJS.ErrnoException): void => resolve(error)
     server.once('error', onError)
-    const { host, port, reusePort = false } = address
     server.listen({ host, port, reusePort, backlog: BACKLOG }, () => {
       server.off('error', onError)
-      resolve((server.address() as AddressInfo).port)
+      resolve(undefined)
     })
+  })
+}
+
+/** Whether somebody listens there (and not only talks from there). */
+function isAnswered({ host, port }: ListenAddress): Promise<boolean> {
+  return new Promise((resolve) => {
+    const target = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+    const socket = connect({ host: target, port }, () => {
+      // Dialling a port that nobody listens on can end up at its own source port.
+      resolve(socket.localPort !== port)
+      socket.destroy()
+    })
+    socket.once('error', () => resolve(false))
   })
 }
 

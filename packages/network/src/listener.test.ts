@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { LedgerError } from '@ringledger/base'
 import type { Connection, ConnectionHandlers } from './connection.ts'
-import { probePort } from './listen.ts'
+import { listenOn, probePort } from './listen.ts'
 import { RemotingListener } from './listener.ts'
 import { dial, frame, listening, receiving, signal } from './testing.ts'
 
@@ -279,6 +279,20 @@ test('a busy port is said with its number and a way out', async (t) => {
     nowhere.listen(),
     (error) => error instanceof LedgerError && error.code === 'BAD_CONFIG',
   )
+})
+
+test('a port that only an outgoing connection has is waited for', async (t) => {
+  const other = await listening(t, echo)
+  const holder = connect({ host: '127.0.0.1', port: other.port })
+  await once(holder, 'connect')
+  const { localPort } = holder
+  assert.ok(localPort !== undefined)
+  const server = createServer()
+  t.after(() => server.close())
+  // The port is given up (by a reset, so that it does not linger) only once it was found taken.
+  server.once('error', () => holder.resetAndDestroy())
+  assert.equal(await listenOn(server, { host: '127.0.0.1', port: localPort }), localPort)
+  assert.ok(holder.destroyed)
 })
 
 test('two listeners share a port when they say so', async (t) => {

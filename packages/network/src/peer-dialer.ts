@@ -55,6 +55,12 @@ export class PeerDialer {
     this.#timer = setTimeout(() => link.close('no answer'), this.#options.connectTimeoutMs)
     socket.once('connect', () => {
       clearTimeout(this.#timer)
+      if (socket.localPort === this.peer.port && socket.localAddress === socket.remoteAddress) {
+        // While nobody listens, TCP may connect a port of the outgoing range to itself, and keep
+        // the peer from ever listening there.
+        link.close('reached itself')
+        return
+      }
       this.#onConnect(link)
     })
     socket.connect({ host: this.peer.host, port: this.peer.port })

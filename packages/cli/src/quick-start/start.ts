@@ -31,7 +31,7 @@ export async function startCluster(layout: ClusterLayout, say: Say): Promise<voi
   await checkPorts(layout)
   writeConfigFiles(layout)
   say.step(`name server on ${HOST}:${layout.nameServer.port}`)
-  await startNameServer(layout.nameServer)
+  await startListening(layout.nameServer)
   say.step(`${layout.nodes === 1 ? 'one broker' : `${layout.nodes} brokers`} of one Raft group`)
   const known = await startBrokers(layout, layout.brokers, (now) => isComplete(layout, now))
   say.step('topic to try')
@@ -48,11 +48,23 @@ async function makeTryTopic(leader: string, say: Say): Promise<void> {
   }
 }
 
-/** Starts one member that does not run. */
-export async function startMember(layout: ClusterLayout, member: Member): Promise<void> {
-  if (member.peerPort === undefined) return await startNameServer(member)
+/**
+ * Starts one member that does not run. False: it listens, but with it there is no majority yet, so
+ * nobody can lead.
+ */
+export async function startMember(layout: ClusterLayout, member: Member): Promise<boolean> {
+  if (member.peerPort === undefined) {
+    await startListening(member)
+    return true
+  }
+  const running = layout.brokers.filter((broker) => runningPid(broker) !== undefined).length
+  if ((running + 1) * 2 <= layout.brokers.length) {
+    await startListening(member)
+    return false
+  }
   const address = `${HOST}:${member.port}`
   await startBrokers(layout, [member], (known) => known.has(address))
+  return true
 }
 
 function halfStopped(layout: ClusterLayout, running: readonly Member[], say: Say): LedgerError {
@@ -67,7 +79,7 @@ function halfStopped(layout: ClusterLayout, running: readonly Member[], say: Say
   return new LedgerError('BAD_REQUEST', `${what}\n  ${ways.join('\n  ')}`)
 }
 
-async function startNameServer(member: Member): Promise<void> {
+async function startListening(member: Member): Promise<void> {
   const started = startProcess(member)
   const listens = await started.reached('listening')
   started.release()

@@ -83,9 +83,10 @@ export async function restart(layout: ClusterLayout, id: string, say: Say): Prom
   }
   const startMs = performance.now()
   const ran = await stopMember(member)
-  await startMember(layout, member)
+  const joined = await startMember(layout, member)
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
-  say.line(`${member.id} ${ran ? 'restarted' : 'started'} in ${seconds} s`)
+  const waits = joined ? '' : '; it waits for a majority: restart another node, too'
+  say.line(`${member.id} ${ran ? 'restarted' : 'started'} in ${seconds} s${waits}`)
   return 0
 }
 
