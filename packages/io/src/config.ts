@@ -55,7 +55,7 @@ export const DEFAULT_SEGMENT_BYTES: number = 1024 ** 3
 export const DEFAULT_INDEX_SEGMENT_BYTES: number = INDEX_UNIT_BYTES * 5 * 1024 * 1024
 export const DEFAULT_MINIMUM_FREE_BYTES: number = 256 * 1024 ** 2
 export const DEFAULT_MARK_EVERY_BYTES: number = 64 * 1024 ** 2
-export const ZERO_AHEAD_BYTES: number = 64 * 1024 ** 2
+export const ZERO_AHEAD_BYTES: number = 8 * 1024 ** 2
 
 /** Smallest data segment: a header, a blank's header and a little body. */
 const MIN_SEGMENT_BYTES = 1024

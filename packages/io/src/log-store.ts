@@ -104,7 +104,7 @@ export class LogStore {
     this.#arena = arena
     arena.forEachPiece(from, to, this.#writePiece)
     this.#data.sync()
-    this.zeroAhead.written(to)
+    this.zeroAhead.written(to, to - from)
     this.#indexWriter.discard()
     this.#walked = { ...this.#end }
     arena.forEachPiece(from, to, this.#addUnits)

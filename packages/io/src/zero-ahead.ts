@@ -20,6 +20,16 @@ import type { SegmentFiles } from './segment-files.ts'
  */
 export const ZERO_STEP_BYTES: number = 256 * 1024
 
+/**
+ * Larger groups are not zeroed for: their syncs are few, and where the processor is what is short,
+ * writing every byte twice costs more than a sync of unwritten blocks. Three nodes and the load on
+ * the 2-core box, 1 KiB messages, 4 connections with 64 in flight: 53,000 msg/s and 4.8 µs of the
+ * IO thread a message with zeroing, 80,000 to 83,000 and 2.3 µs without (p99 9.1 and 7.1 ms); one
+ * in flight, p50 0.62 and 0.59 ms.
+ */
+const SMALL_GROUP_BYTES = 32 * 1024
+const GROUPS_REMEMBERED = 16
+
 const ZEROS = Buffer.alloc(ZERO_STEP_BYTES)
 
 export class ZeroAhead {
@@ -27,6 +37,8 @@ export class ZeroAhead {
   readonly #windowBytes: number
   readonly #stepBytes: number
   #zeroedTo: number
+  /** Size of the last groups, on average. */
+  #groupBytes = 0
 
   constructor(data: SegmentFiles, windowBytes: number, zeroedTo: number) {
     this.#data = data
@@ -41,9 +53,10 @@ export class ZeroAhead {
     return this.#zeroedTo
   }
 
-  /** The log was written up to `position`. */
-  written(position: number): void {
+  /** A group of `groupBytes` was written, up to `position`. */
+  written(position: number, groupBytes: number): void {
     this.#zeroedTo = Math.max(this.#zeroedTo, position)
+    this.#groupBytes += (groupBytes - this.#groupBytes) / GROUPS_REMEMBERED
   }
 
   /** Everything behind `position` was given back. */
@@ -53,7 +66,7 @@ export class ZeroAhead {
 
   /** Whether a step is due for a log that ends at `endPosition`. */
   due(endPosition: number): boolean {
-    if (this.#stepBytes === 0) return false
+    if (this.#stepBytes === 0 || this.#groupBytes > SMALL_GROUP_BYTES) return false
     return this.#zeroedTo + this.#stepBytes <= endPosition + this.#windowBytes
   }
 
