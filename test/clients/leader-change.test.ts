@@ -151,7 +151,7 @@ test('topics, groups, offsets and delayed messages are there at the next leader'
   const members = await newMembers(driver, topic)
   const consumed = await produce(driver, { topic, count: 1_000 })
   await members.got(consumed)
-  await members.committed()
+  await members.replicated()
   await members.leaveAll()
   const seen = members.deliveries.length
   const waiting = await produce(driver, { topic, count: 200 })

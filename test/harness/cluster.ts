@@ -87,6 +87,10 @@ export class Cluster {
     return this.#nodes.map(({ id }) => id)
   }
 
+  get runningIds(): readonly string[] {
+    return this.#nodes.filter(({ out }) => !out).map(({ id }) => id)
+  }
+
   addressOf(id: string): string {
     return this.#node(id).address
   }

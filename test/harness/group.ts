@@ -102,15 +102,30 @@ export class ConsumerGroup {
 
   /** Resolves when the committed offsets of the group have reached the end of every queue. */
   async committed(): Promise<void> {
+    await this.#offsetsAtEnd(async () => [await this.#cluster.leader()])
+  }
+
+  /**
+   * Like committed, at every node that runs: the leader answers a commit before it is in the log,
+   * so that a leader that dies at once may take the newest ones with it.
+   */
+  async replicated(): Promise<void> {
+    await this.#offsetsAtEnd(async () => this.#cluster.runningIds)
+  }
+
+  async #offsetsAtEnd(nodes: () => Promise<readonly string[]>): Promise<void> {
     const { topic, group, queues } = this.options
     await eventually(
       async () => {
-        const address = this.#cluster.addressOf(await this.#cluster.leader())
+        const leader = this.#cluster.addressOf(await this.#cluster.leader())
+        const addresses = (await nodes()).map((id) => this.#cluster.addressOf(id))
         for (let queue = 0; queue < queues; queue++) {
           const ext = { consumerGroup: group, topic, queueId: String(queue) }
-          const end = await ask(address, { code: RequestCode.GET_MAX_OFFSET, ext })
-          const own = await ask(address, { code: RequestCode.QUERY_CONSUMER_OFFSET, ext })
-          if (own.ext.offset !== end.ext.offset) return undefined
+          const end = await ask(leader, { code: RequestCode.GET_MAX_OFFSET, ext })
+          for (const address of addresses) {
+            const own = await ask(address, { code: RequestCode.QUERY_CONSUMER_OFFSET, ext })
+            if (own.ext.offset !== end.ext.offset) return undefined
+          }
         }
         return true
       },
