@@ -7,6 +7,8 @@ import type { Delivery, Sent } from './messages.ts'
 import { ask } from './name-server.ts'
 
 const SETTLE_LIMIT_MS = 60_000
+/** In a row, with the same members each time. */
+const SETTLED_ROUNDS = 3
 const FENCE = 'fence'
 
 export interface GroupOptions {
@@ -86,18 +88,44 @@ export class ConsumerGroup {
 
   /**
    * Resolves when the queues are divided as evenly as they can be among the present members, shown
-   * by a message to every queue and who gets it.
+   * by messages to every queue and who gets them: several in a row go to the same members, once
+   * each. One alone is not enough, since two members may hold a queue until both have rebalanced.
    */
   async settled(): Promise<void> {
-    const { group, queues } = this.options
+    let owners = new Map<string, string>()
+    let same: string[] = []
     await eventually(
       async () => {
-        const sizes = Object.values(await this.#fence()).sort((a, b) => a - b)
-        const even = sizes.length === Math.min(this.#members.size, queues)
-        return even && (sizes.at(-1) ?? 0) - (sizes[0] ?? 0) <= 1 ? true : undefined
+        const { round, owners: now } = await this.#fence()
+        const unchanged = [...now].every(([queue, member]) => owners.get(queue) === member)
+        same = unchanged ? [...same, round].slice(-SETTLED_ROUNDS) : [round]
+        owners = now
+        return same.length >= SETTLED_ROUNDS && this.#isEven(now) && this.#onceEach(same)
+          ? true
+          : undefined
       },
-      { what: `the members of ${group} divide the queues`, limitMs: SETTLE_LIMIT_MS },
+      { what: `the members of ${this.options.group} divide the queues`, limitMs: SETTLE_LIMIT_MS },
     )
+  }
+
+  #isEven(owners: ReadonlyMap<string, string>): boolean {
+    const { queues } = this.options
+    const sizes = [...Map.groupBy(owners.values(), (member) => member).values()]
+      .map(({ length }) => length)
+      .sort((a, b) => a - b)
+    const all = sizes.length === Math.min(this.#members.size, queues)
+    return all && (sizes.at(-1) ?? 0) - (sizes[0] ?? 0) <= 1
+  }
+
+  /** With consumers that fail messages, a fence comes once for every count of failures. */
+  #onceEach(rounds: readonly string[]): boolean {
+    const seen = new Set<string>()
+    for (const { key, times } of this.allDeliveries) {
+      if (!rounds.some((round) => key.startsWith(`${round}-`))) continue
+      if (seen.has(`${key} ${times}`)) return false
+      seen.add(`${key} ${times}`)
+    }
+    return true
   }
 
   /** Resolves when the committed offsets of the group have reached the end of every queue. */
@@ -133,8 +161,8 @@ export class ConsumerGroup {
     )
   }
 
-  /** Sends one message to each queue; how many of them each member got. */
-  async #fence(): Promise<Record<string, number>> {
+  /** Sends one message to each queue; who got it, by queue. */
+  async #fence(): Promise<{ round: string; owners: Map<string, string> }> {
     const { topic, queues } = this.options
     const round = `${FENCE}-${this.options.group}-${++this.#fences}`
     const address = this.#cluster.addressOf(await this.#cluster.leader())
@@ -143,13 +171,12 @@ export class ConsumerGroup {
     }
     const owners = new Map<string, string>()
     await this.#driver.until(`${round} of ${topic} is delivered`, () => {
-      for (const { key, member } of this.allDeliveries)
-        if (key.startsWith(`${round}-`)) owners.set(key, member)
+      for (const { key, member } of this.allDeliveries) {
+        if (key.startsWith(`${round}-`)) owners.set(key.slice(round.length), member)
+      }
       return owners.size === queues
     })
-    const sizes: Record<string, number> = {}
-    for (const member of owners.values()) sizes[member] = (sizes[member] ?? 0) + 1
-    return sizes
+    return { round, owners }
   }
 
   #memberOf(name: string): string {
