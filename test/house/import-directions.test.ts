@@ -25,6 +25,7 @@ test('the check sees every form of import', () => {
     "const d = await import('node:fs')",
     "new Worker(new URL('./e.worker.ts', import.meta.url))",
     "import './f.ts'",
+    "new Worker(workerUrl('./w.worker.ts', import.meta.url))",
     "// import { g } from 'g'",
     "const h = `import { h } from 'h'`",
   ].join('\n')
@@ -39,6 +40,7 @@ test('the check sees every form of import', () => {
       '4 node:fs false',
       '5 ./e.worker.ts false',
       '6 ./f.ts false',
+      '7 ./w.worker.ts false',
     ],
   )
 })

@@ -12,7 +12,7 @@ const PATTERNS: readonly RegExp[] = [
   /\b(?:import|export)\s+(?<clause>[^'"`;()]*?)\s*\bfrom\s*(?<quote>['"])(?<specifier>[^'"]+)\k<quote>/g,
   /\bimport\s*(?<clause>)(?<quote>['"])(?<specifier>[^'"]+)\k<quote>/g,
   /\bimport\(\s*(?<clause>)(?<quote>['"])(?<specifier>[^'"]+)\k<quote>/g,
-  /\bnew URL\(\s*(?<clause>)(?<quote>['"])(?<specifier>\.[^'"]+\.ts)\k<quote>\s*,\s*import\.meta\.url/g,
+  /\b(?:new URL|workerUrl)\(\s*(?<clause>)(?<quote>['"])(?<specifier>\.[^'"]+\.ts)\k<quote>\s*,\s*import\.meta\.url/g,
 ]
 
 /** Static and dynamic imports, re-exports and worker entry files. */

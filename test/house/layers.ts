@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engine: ['base', 'ring', 'protocol', 'consensus', 'io', 'network'],
   broker: ['base', 'ring', 'protocol', 'consensus', 'io', 'network', 'engine'],
   'name-server': ['base', 'protocol', 'network'],
+  'ledger-cli': ['base', 'protocol', 'network', 'io', 'engine'],
   cli: ['base', 'ring', 'protocol', 'network', 'engine', 'broker', 'name-server'],
 }
 /**

@@ -18,3 +18,4 @@ export {
 export { type ErrorCode, LedgerError } from './errors.ts'
 export { type Random, randomBetween, seededRandom } from './random.ts'
 export { editDistance, nearest } from './suggest.ts'
+export { workerUrl } from './worker-url.ts'

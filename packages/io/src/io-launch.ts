@@ -3,7 +3,7 @@
  * end known before any other thread looks at the arena.
  */
 import { Worker } from 'node:worker_threads'
-import { LedgerError } from '@ringledger/base'
+import { LedgerError, workerUrl } from '@ringledger/base'
 import type { LogArenaShared } from 'sharedarraybuffer-ringbuffer'
 import type { StoreConfig } from './config.ts'
 import type { IoPort } from './io-port.ts'
@@ -33,7 +33,7 @@ export function startIoWorker(
   data: IoWorkerData,
 ): Promise<{ worker: Worker; recovered: Recovered }> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./io.worker.ts', import.meta.url), {
+    const worker = new Worker(workerUrl('./io.worker.ts', import.meta.url), {
       name: 'io',
       workerData: data,
     })

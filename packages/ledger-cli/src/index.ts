@@ -1,0 +1,2 @@
+/** The `ledger` command's parts that other programs may use. */
+export {}
