@@ -15,6 +15,11 @@
  * - `PORT_BUSY`: another process listens there.
  * - `CLOSED`: the component was closed. **A write under way may still commit.**
  * - `TIMEOUT`: no answer in time. **A write under way may still commit.**
+ * - `HANDING_OVER`: leadership is being handed over; the next leader takes the write. Nothing was
+ *   written.
+ * - `HALTED`: this node has left its group for good. **A write under way may still commit.**
+ * - `ABORTED`: the caller's signal fired. **A write under way may still commit.**
+ * - `TRIMMED`: the wanted part of the log was dropped here; a snapshot holds it.
  */
 export type ErrorCode =
   | 'NOT_LEADER'
@@ -30,12 +35,18 @@ export type ErrorCode =
   | 'PORT_BUSY'
   | 'CLOSED'
   | 'TIMEOUT'
+  | 'HANDING_OVER'
+  | 'HALTED'
+  | 'ABORTED'
+  | 'TRIMMED'
 
 const MAY_STILL_COMMIT: ReadonlySet<ErrorCode> = new Set([
   'LEADERSHIP_LOST',
   'DISK_FAILED',
   'CLOSED',
   'TIMEOUT',
+  'HALTED',
+  'ABORTED',
 ])
 
 /** The one error class of RingLedger; `code` says what happened, `message` what to do about it. */

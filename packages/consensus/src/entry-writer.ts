@@ -7,6 +7,7 @@
 import { assert } from '@ringledger/base'
 import {
   blankNeeded,
+  CHANNEL_NORMAL,
   ENTRY_HEADER_BYTES,
   sealEntry,
   writeBlank,
@@ -43,7 +44,7 @@ export class EntryWriter {
   #claimedPosition = -1
   #claimedOffset = -1
   #claimedBodyBytes = 0
-  readonly #header = { index: 0, term: 0, position: 0, bodyBytes: 0 }
+  readonly #header = { index: 0, term: 0, position: 0, bodyBytes: 0, channel: CHANNEL_NORMAL }
 
   constructor(arena: LogArena, segmentBytes: number, end: LogEnd) {
     this.#arena = arena
@@ -103,7 +104,7 @@ export class EntryWriter {
   }
 
   /** Completes the claimed entry as the log's next one. */
-  seal(term: number): void {
+  seal(term: number, channel: number = CHANNEL_NORMAL): void {
     assert(this.#claimedPosition >= 0, 'an entry is claimed')
     assert(term >= this.#end.lastTerm, 'terms never fall along the log')
     const header = this.#header
@@ -111,6 +112,7 @@ export class EntryWriter {
     header.term = term
     header.position = this.#claimedPosition
     header.bodyBytes = this.#claimedBodyBytes
+    header.channel = channel
     const { bytes, view } = this.#arena
     writeEntryHeader(view, this.#claimedOffset, header)
     this.#end.lastChainCrc = sealEntry(bytes, view, this.#claimedOffset, this.#end.lastChainCrc)

@@ -33,6 +33,13 @@ export interface ReplicaHooks {
   onRole(role: Role, term: number, leaderId: string, barrierEnd: number, reason: string): void
   /** Readers see the log up to `position` now; `arena.committed` says the same. */
   onCommit(position: number): void
+  /**
+   * The answer to `readIndex`: what is committed up to `position` was so when it was asked, and this
+   * node led then. -1: it does not lead, or does not serve yet.
+   */
+  onReadIndex?(id: number, position: number): void
+  /** The answer to `transfer`; `done` when leadership left this node. */
+  onTransferEnded?(target: string, done: boolean, reason: string): void
   /** The node has left the group; nothing it holds may be acknowledged any more. */
   onHalted(reason: string): void
   log(level: 'info' | 'warn' | 'error', line: string): void
@@ -54,6 +61,8 @@ export interface ReplicaOptions {
   /** Bytes laid but not committed; more are refused as busy. */
   maxUncommittedBytes: number
   hooks: ReplicaHooks
+  /** Channel of the entries that open terms; 0 where their bodies tell them apart. */
+  barrierChannel?: number
   /** Asks for an `endTurn` soon; called when a file read has finished. */
   wake(): void
 }
@@ -158,6 +167,23 @@ export class Replica {
   transfer(target: string): void {
     if (this.#halted) return
     this.#step({ type: 'transfer', target })
+    this.#act()
+  }
+
+  /**
+   * Leader: asks a majority whether it still leads; answered by `onReadIndex`. No lease and no clock
+   * is trusted.
+   */
+  readIndex(id: number): void {
+    if (this.#halted) return
+    this.#step({ type: 'readIndex', id })
+    this.#act()
+  }
+
+  /** Segments were deleted: the log begins here now. */
+  onTrimmed(firstPosition: number, firstIndex: number): void {
+    if (this.#halted) return
+    this.#step({ type: 'trimmed', firstPosition, firstIndex })
     this.#act()
   }
 
@@ -357,6 +383,9 @@ export class Replica {
       this.#boundaries.commit(effects.commitPosition)
       this.#show()
     }
+    for (const read of effects.reads) hooks.onReadIndex?.(read.id, read.position)
+    const ended = effects.transferEnded
+    if (ended !== undefined) hooks.onTransferEnded?.(ended.target, ended.done, ended.reason)
     this.#replicator.dirty ||= effects.replicate
     return again
   }
@@ -401,7 +430,7 @@ export class Replica {
     assert(offset >= 0, 'a new leader has room for its barrier')
     body.copy(this.arena.bytes, offset)
     hooks.patchBarrier(this.arena.view, offset, this.#writer.claimedPosition + 48)
-    this.seal()
+    this.#writer.seal(term, this.#options.barrierChannel)
     const end = this.#writer.endPosition
     const self = this.raft.status()
     hooks.onRole(Role.leader, term, self.selfId, end, self.lastElectionReason)

@@ -12,6 +12,10 @@ export const ENTRY_HEADER_BYTES = 48
 export const BLANK_HEADER_BYTES = 8
 export const MAGIC_NORMAL = 1
 export const MAGIC_BLANK = -1
+/** Apache leaves the channel 0, and so do entries of users. */
+export const CHANNEL_NORMAL = 0
+/** The entry that opens a leader's term, where the log belongs to no broker. */
+export const CHANNEL_BARRIER = 1
 
 const SIZE_AT = 4
 const INDEX_AT = 8
@@ -28,6 +32,8 @@ export interface EntryHeader {
   /** Global position of the entry's first byte in the data stream. */
   position: number
   bodyBytes: number
+  /** Who the entry is for; {@link CHANNEL_NORMAL} by default. The checksums cover it. */
+  channel?: number
 }
 
 /**
@@ -39,7 +45,7 @@ export function writeEntryHeader(view: DataView, offset: number, header: EntryHe
   setInt64(view, offset + INDEX_AT, header.index)
   setInt64(view, offset + TERM_AT, header.term)
   setInt64(view, offset + POSITION_AT, header.position)
-  view.setInt32(offset + CHANNEL_AT, 0)
+  view.setInt32(offset + CHANNEL_AT, header.channel ?? CHANNEL_NORMAL)
   view.setInt32(offset + CHAIN_CRC_AT, 0)
   view.setInt32(offset + BODY_CRC_AT, 0)
   view.setInt32(offset + BODY_BYTES_AT, header.bodyBytes)
@@ -64,6 +70,10 @@ export function entryTerm(view: DataView, offset: number): number {
 
 export function entryPosition(view: DataView, offset: number): number {
   return getInt64(view, offset + POSITION_AT)
+}
+
+export function entryChannel(view: DataView, offset: number): number {
+  return view.getInt32(offset + CHANNEL_AT)
 }
 
 /** Unsigned. */
