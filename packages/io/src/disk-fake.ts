@@ -1,8 +1,8 @@
 /**
  * The disk's faulty twin, in memory. Owns the promise that is all a real disk gives: what was
  * synced survives `crash`, and of the rest a random part does: whole sectors of written data,
- * lengths, and a prefix of each directory's changes. Also fails on request, runs full, and flips
- * bits. Everything follows from one seed.
+ * lengths, and a prefix of each directory's changes. Also fails on request (a write in part, a sync
+ * with its pages taken for clean), runs full, and flips bits. Everything follows from one seed.
  */
 import { dirname } from 'node:path'
 import { assert, LedgerError, type Random, randomBetween } from '@ringledger/base'
@@ -182,6 +182,7 @@ export class FakeDisk implements Disk {
   }
 
   freeBytes(_directory: string): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes
     return Math.max(0, this.capacityBytes - this.usedBytes)
   }
 
@@ -197,6 +198,11 @@ export class FakeDisk implements Disk {
         if (this.#life === life) this.#locks.delete(path)
       },
     }
+  }
+
+  /** How much of a write that fails was done. */
+  partOf(sizeBytes: number): number {
+    return this.#random() < 0.5 ? 0 : randomBetween(this.#random, 0, sizeBytes + 1)
   }
 
   /** For open files: throws the fault that is due, or stops a file of a life before. */
@@ -259,8 +265,18 @@ class FakeFile implements DiskFile {
   }
 
   writeAt(bytes: Uint8Array, offset: number, sizeBytes: number, position: number): void {
-    this.#disk.meet('write', this.path, this.#life)
-    this.#takeSpace(position, sizeBytes)
+    try {
+      this.#disk.meet('write', this.path, this.#life)
+      this.#takeSpace(position, sizeBytes)
+    } catch (error) {
+      this.#put(bytes, offset, this.#disk.partOf(sizeBytes), position)
+      throw error
+    }
+    this.#put(bytes, offset, sizeBytes, position)
+  }
+
+  #put(bytes: Uint8Array, offset: number, sizeBytes: number, position: number): void {
+    if (sizeBytes === 0) return
     this.#extend(position + sizeBytes)
     this.#inode.now.set(bytes.subarray(offset, offset + sizeBytes), position)
     this.#touch(position, sizeBytes)
@@ -283,12 +299,24 @@ class FakeFile implements DiskFile {
   }
 
   sync(): void {
-    this.#disk.meet('fdatasync', this.path, this.#life)
-    this.#makeDurable()
+    this.#sync('fdatasync')
   }
 
   syncMetadata(): void {
-    this.#disk.meet('fsync', this.path, this.#life)
+    this.#sync('fsync')
+  }
+
+  /**
+   * As Linux does it: a sync that fails leaves the pages in the cache and calls them clean, so that
+   * the next one succeeds and writes nothing of them.
+   */
+  #sync(operation: 'fdatasync' | 'fsync'): void {
+    try {
+      this.#disk.meet(operation, this.path, this.#life)
+    } catch (error) {
+      if (error instanceof DiskError) this.#inode.unsynced.clear()
+      throw error
+    }
     this.#makeDurable()
   }
 
