@@ -1,4 +1,5 @@
 /** Raft: the pure rules, and the replica that drives them over arena, IO worker and peers. */
+export type { CommittedBoundary } from './boundary-log.ts'
 export * from './core/index.ts'
 export { ClaimRefusal, EntryWriter, type LogEnd } from './entry-writer.ts'
 export { checkPayload, type PayloadPlace, type PayloadRun } from './payload-check.ts'

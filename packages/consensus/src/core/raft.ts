@@ -32,7 +32,13 @@ import {
 import type { Append, HardState, LocalMessage, LogTail, Message, PeerMessage } from './messages.ts'
 import { RaftState } from './state.ts'
 import { type RaftStatus, Role } from './status.ts'
-import { handOverAfterFailure, startTransfer, tickPreferred, tickTransfer } from './transfer.ts'
+import {
+  advanceTransfer,
+  handOverAfterFailure,
+  startTransfer,
+  tickPreferred,
+  tickTransfer,
+} from './transfer.ts'
 import { onPreVote, onVote } from './voter.ts'
 
 /** Ticks a follower waits at most after its link to the leader closed. */
@@ -202,8 +208,10 @@ export class Raft {
     const reached = Math.min(position, limit)
     if (reached <= state.durablePosition) return
     state.durablePosition = reached
-    if (state.role === Role.leader) advanceCommit(state)
-    else if (state.role === Role.follower) acknowledge(state)
+    if (state.role === Role.leader) {
+      advanceCommit(state)
+      advanceTransfer(state)
+    } else if (state.role === Role.follower) acknowledge(state)
   }
 
   #onHardStateSaved(id: number): void {

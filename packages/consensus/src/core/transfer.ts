@@ -30,13 +30,17 @@ function judgeTransfer(state: RaftState, target: NodeId): string {
   return ''
 }
 
-/** Tells the target to campaign once it has everything durably. */
+/**
+ * Tells the target to campaign once it has everything durably and all of it is committed: whoever
+ * waits for one of these entries is answered before leadership moves.
+ */
 export function advanceTransfer(state: RaftState): void {
   const transfer = state.transfer
   if (transfer === null || transfer.told) return
   const progress = state.peer(transfer.target)
   assert(progress !== undefined, 'the target of a transfer is a member')
-  if (progress.matchPosition < state.log.endPosition) return
+  const end = state.log.endPosition
+  if (progress.matchPosition < end || state.commitPosition < end) return
   transfer.told = true
   sendTimeoutNow(state, progress)
 }
