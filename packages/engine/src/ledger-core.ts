@@ -3,7 +3,10 @@
  * worker's client, on one event loop. Whoever owns the thread orders entries through `replica` and
  * calls `endTurn` once per loop turn. Invariant: this object alone writes the arena.
  */
+
+import { assert } from '@ringledger/base'
 import {
+  type CommittedBoundary,
   type LogEnd,
   type PeerMessage,
   Raft,
@@ -13,6 +16,7 @@ import {
 } from '@ringledger/consensus'
 import { IoClient, type IoEventHandlers, LogFileReader, type Recovered } from '@ringledger/io'
 import { type NetworkLog, PeerHub, type Turn } from '@ringledger/network'
+import { CHANNEL_NORMAL } from '@ringledger/protocol'
 import { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { catchUpReader } from './catch-up-reader.ts'
 import type { LedgerSettings } from './settings.ts'
@@ -27,13 +31,20 @@ const CHECKPOINT_TICKS = 40
 /** How long a planned stop waits for the transfer of leadership. */
 const TRANSFER_TICKS = 40
 
-export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log'> {
+/** A plain object: its functions are copied. */
+export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferEnded'> {
   /** Something arrived: `endTurn` must follow in this loop turn. */
   touch(): void
   /** True: no space for new segments, entries must be refused; false: space is back. */
   onDiskFull(full: boolean): void
   /** The answer to `transfer`. */
   onTransferred(done: boolean, reason: string): void
+  /** The first failed write or sync, before `onHalted`. */
+  onStorageFailed?(file: string, error: string): void
+  /** Segments were deleted: the log begins here now. */
+  onTrimmed?(firstPosition: number, firstIndex: number): void
+  /** A suffix was cut off the files: what readers know of them is void. */
+  onCut?(): void
   log: NetworkLog
 }
 
@@ -43,12 +54,16 @@ export class LedgerCore {
   readonly #settings: LedgerSettings
   readonly #hooks: LedgerCoreHooks
   readonly #storage: IoClient
-  readonly #files: LogFileReader
+  /** The log's files, for this thread. */
+  readonly files: LogFileReader
   readonly #hub: PeerHub<PeerMessage>
   readonly #ioHandlers: IoEventHandlers
   #ticker: NodeJS.Timeout | undefined
   #ticks = 0
   #transferDeadline = -1
+  /** Segments below are to be deleted; -1: none. */
+  #trimBelow = -1
+  #trimCommitted: CommittedBoundary = { position: 0, index: -1 }
   #onClosed: () => void = () => {}
 
   constructor(
@@ -64,7 +79,7 @@ export class LedgerCore {
     this.arena.reset(recovered.tail.endPosition)
     this.arena.committed = recovered.committedPosition
     this.#storage = new IoClient(shared.ioPort, this.arena)
-    this.#files = new LogFileReader(settings.store)
+    this.files = new LogFileReader(settings.store)
     this.#hub = this.#makeHub(turn)
     this.replica = this.#makeReplica(recovered)
     this.#ioHandlers = this.#makeIoHandlers()
@@ -75,9 +90,12 @@ export class LedgerCore {
     return this.#hub.port
   }
 
-  /** Opens the peer port and joins the group. @throws LedgerError PORT_BUSY, BAD_CONFIG */
+  /**
+   * Opens the peer port, if there are members, and joins the group. @throws LedgerError PORT_BUSY,
+   * BAD_CONFIG
+   */
   async start(): Promise<void> {
-    await this.#hub.listen()
+    if (this.#settings.members.length > 0) await this.#hub.listen()
     this.#ticker = setInterval(() => this.#tick(), TICK_MS)
   }
 
@@ -88,17 +106,34 @@ export class LedgerCore {
 
   /** Second half: the turn's entries go to disk and to the peers. */
   endTurn(): void {
+    if (this.#trimBelow >= 0) this.#trim()
     this.replica.endTurn()
   }
 
-  /** Hands leadership to the follower with the most of the log; answered by `onTransferred`. */
-  transfer(): void {
+  /**
+   * Deletes whole segments below `position`, at or below `committed`, an entry's end that readers
+   * have seen as committed, and its index; answered by `onTrimmed`.
+   */
+  trim(position: number, committed: CommittedBoundary): void {
+    assert(position <= committed.position, 'only what is committed is dropped')
+    assert(committed.position <= this.arena.committed, 'what is dropped was seen by readers')
+    this.#trimBelow = Math.max(this.#trimBelow, position)
+    this.#trimCommitted = committed
+    this.#hooks.touch()
+  }
+
+  /**
+   * Hands leadership to `targetId`, else to the follower with the most of the log; answered by
+   * `onTransferred`.
+   */
+  transfer(targetId?: string): void {
     const status = this.replica.raft.status()
     const best = status.peers
-      .filter((peer) => peer.connected)
+      .filter((peer) => peer.connected && (targetId === undefined || peer.id === targetId))
       .sort((left, right) => right.matchPosition - left.matchPosition)[0]
     if (status.role !== Role.leader || best === undefined) {
-      this.#hooks.onTransferred(false, 'there is nobody to hand over to')
+      const whom = targetId === undefined ? 'there is nobody' : `${targetId} is not connected`
+      this.#hooks.onTransferred(false, `${whom} to hand over to`)
       return
     }
     this.#transferDeadline = this.#ticks + TRANSFER_TICKS
@@ -121,14 +156,14 @@ export class LedgerCore {
     this.#storage.flush()
     // The IO thread is in a long sync and its ring is full: the owner's turns hand CLOSE on.
     if (this.#storage.waits) await closed
-    this.#files.close()
+    this.files.close()
   }
 
   /** Leaves without closing the store: what a crash leaves behind. */
   async abandon(): Promise<void> {
     clearInterval(this.#ticker)
     await this.#hub.close()
-    this.#files.close()
+    this.files.close()
   }
 
   #tick(): void {
@@ -141,9 +176,25 @@ export class LedgerCore {
 
   #watchTransfer(): void {
     const gone = !this.replica.leading
-    if (!gone && this.#ticks < this.#transferDeadline) return
+    if (gone) this.#endTransfer(true, 'handed over')
+    else if (this.#ticks >= this.#transferDeadline) {
+      this.#endTransfer(false, 'no follower took it in time')
+    }
+  }
+
+  #endTransfer(done: boolean, reason: string): void {
+    if (this.#transferDeadline < 0) return
     this.#transferDeadline = -1
-    this.#hooks.onTransferred(gone, gone ? 'handed over' : 'no follower took it in time')
+    this.#hooks.onTransferred(done, reason)
+  }
+
+  #trim(): void {
+    // The mark must say that the segments are committed before they go; behind a disk that hangs a
+    // checkpoint may be left out.
+    if (this.#storage.waits) return
+    this.#storage.checkpoint(this.#trimCommitted.position, this.#trimCommitted.index)
+    this.#storage.removeBelow(this.#trimBelow)
+    this.#trimBelow = -1
   }
 
   #checkpoint(): void {
@@ -223,10 +274,14 @@ export class LedgerCore {
       peerIds: this.#settings.members
         .map((member) => member.id)
         .filter((id) => id !== this.#settings.selfId),
-      reader: catchUpReader(this.#files),
+      reader: catchUpReader(this.files),
       syncBeforeAck: this.#settings.syncBeforeAck,
       maxUncommittedBytes: this.arena.sizeBytes / 2,
-      hooks: this.#hooks,
+      barrierChannel: this.#settings.barrierChannel ?? CHANNEL_NORMAL,
+      hooks: {
+        ...this.#hooks,
+        onTransferEnded: (_target, done, reason) => this.#endTransfer(done, reason),
+      },
       wake: () => this.#hooks.touch(),
     })
   }
@@ -238,10 +293,14 @@ export class LedgerCore {
       onDurable: (position) => replica.onDurable(position),
       onHardStateSaved: (id) => replica.onHardStateSaved(id),
       onTruncated: (truncated) => {
-        this.#files.forget(truncated.endPosition)
+        this.files.forget(truncated.endPosition)
+        hooks.onCut?.()
         replica.onTruncated(truncated.id, truncated)
       },
-      onFailed: (file, error) => replica.onStorageFailed(`${file}: ${error}`),
+      onFailed: (file, error) => {
+        hooks.onStorageFailed?.(file, error)
+        replica.onStorageFailed(`${file}: ${error}`)
+      },
       onDiskFull: () => {
         hooks.onDiskFull(true)
         hooks.log('error', 'the disk is full: new writes are refused until space returns')
@@ -251,7 +310,12 @@ export class LedgerCore {
         hooks.log('info', 'the disk has space again: writes are taken')
       },
       onClosed: () => this.#onClosed(),
-      onRemoved: (firstPosition) => this.#files.forget(firstPosition),
+      onRemoved: (firstPosition, firstIndex) => {
+        // What is kept of the first file may speak of files that are gone.
+        this.files.forget(0)
+        replica.onTrimmed(firstPosition, firstIndex)
+        hooks.onTrimmed?.(firstPosition, firstIndex)
+      },
     }
   }
 }

@@ -12,7 +12,7 @@ export interface GroupMember {
 export interface LedgerSettings {
   readonly group: string
   readonly selfId: string
-  /** All members, this one included. */
+  /** All members, this one included; none: a group of one without a port. */
   readonly members: readonly GroupMember[]
   /** Local address of the peer port; `0.0.0.0` for all. */
   readonly bindAddress: string
@@ -38,4 +38,6 @@ export interface LedgerSettings {
   readonly arenaBytes: number
   /** Longest entry, its 48-byte header included. */
   readonly maxEntryBytes: number
+  /** Channel of the entries that open terms; 0, the default, where their bodies tell them apart. */
+  readonly barrierChannel?: number
 }
