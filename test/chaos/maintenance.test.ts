@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { RemotingClient } from '@ringledger/network'
+import { RequestCode } from '@ringledger/protocol'
 import { useCluster } from '../harness/cluster.ts'
 import { eventually } from '../harness/eventually.ts'
 import { audit, auditNode, NOTHING_WRONG, queueEnds } from '../load/audit.ts'
@@ -45,6 +47,30 @@ test('every node is restarted in turn while messages are written', LIMITS, async
     'a planned change is no overload: client 4.9 would give up',
   )
   await endAndAudit(soak, context)
+})
+
+test('a leader that is stopped answers the pulls it holds', LIMITS, async () => {
+  const topic = 'Held'
+  await cluster().createTopic(topic)
+  const leader = await cluster().leader()
+  const client = new RemotingClient({})
+  await client.connect(cluster().addressOf(leader))
+  const ext = { consumerGroup: 'holds', topic, queueId: '0', queueOffset: '0', maxMsgNums: '32' }
+  const wait = { sysFlag: '6', commitOffset: '0', suspendTimeoutMillis: '60000', subVersion: '0' }
+  const code = RequestCode.PULL_MESSAGE
+  const pulls = ['0', '1', '2'].map((queueId) =>
+    client.request({ code, ext: { ...ext, ...wait, queueId, subscription: '*' } }, 60_000),
+  )
+  // Answered behind the pulls, on the same connection.
+  await client.request({ code: RequestCode.GET_BROKER_RUNTIME_INFO }, 10_000)
+  await cluster().kill(leader, 'SIGTERM')
+  const answers = await Promise.all(pulls)
+  assert.deepEqual(
+    answers.map((answer) => answer.code),
+    [14, 14, 14],
+  )
+  client.close()
+  await cluster().restart(leader)
 })
 
 test('a follower that was down reads what it missed from files', LIMITS, async (context) => {

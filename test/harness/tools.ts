@@ -19,6 +19,7 @@ export type JavaVersion = '5.4.0' | '4.9.4'
 /**
  * 4.9.4 otherwise leaves new queues unlocked for up to 20 s. 5.4.0 must not have it: a member that
  * leaves may lock its queues again after it gave them back, and they stay locked for a minute.
+ * 4.9.4 may go on only 30 s after a kill -9: docs/protocol/remoting.md says why.
  */
 const VERSION_OPTIONS: Readonly<Record<JavaVersion, readonly string[]>> = {
   '5.4.0': [],

@@ -78,6 +78,11 @@ export class BrokerAgent {
     return busy || unwritten
   }
 
+  /** Connections are about to close: from the next duty on nobody is left waiting for an answer. */
+  stopHolding(): void {
+    this.context.held.stop()
+  }
+
   /** How long the thread may sleep when nothing arrives. */
   waitMs(): number {
     const { context } = this

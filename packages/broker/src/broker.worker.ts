@@ -14,11 +14,12 @@ import { parseDelayLevels } from './delay-levels.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { BrokerStore } from './store/broker-store.ts'
 import { topicsNote } from './topics-note.ts'
-import type { BrokerNote, BrokerWorkerData } from './wiring.ts'
+import type { BrokerNote, BrokerOrder, BrokerWorkerData } from './wiring.ts'
 
 assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
 let closing = false
+let draining = false
 const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
 const arena = new LogArena(shared.arena)
 const ownBell = new Doorbell(shared.brokerBell)
@@ -81,6 +82,10 @@ flushCompileCache()
 try {
   while (!closeOrdered()) {
     if (agent.duty()) continue
+    if (draining) {
+      draining = false
+      note({ kind: 'drained' })
+    }
     ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)
   }
 } catch (error) {
@@ -96,7 +101,11 @@ function note(message: BrokerNote): void {
 }
 
 function closeOrdered(): boolean {
-  const order = receiveMessageOnPort(mainPort) as { message?: { kind?: string } } | undefined
-  closing ||= order?.message?.kind === 'close'
+  const received = receiveMessageOnPort(mainPort) as { message: BrokerOrder } | undefined
+  closing ||= received?.message.kind === 'close'
+  if (received?.message.kind === 'drain') {
+    draining = true
+    agent?.stopHolding()
+  }
   return closing
 }

@@ -72,6 +72,7 @@ export class CoreThread {
   }
 
   async close(): Promise<void> {
+    this.#agent.endTurn()
     await this.#listener?.close()
     await this.#ledger.close()
     this.#bell.close()

@@ -30,6 +30,7 @@ export class HeldPulls {
   readonly #byConnection = new Map<number, Set<HeldPull>>()
   readonly #deadlines = new DeadlineHeap<HeldPull>()
   #ready: HeldPull[] = []
+  #stopped = false
 
   constructor(maxHeld: number) {
     this.#maxHeld = maxHeld
@@ -37,6 +38,11 @@ export class HeldPulls {
 
   get size(): number {
     return this.#deadlines.size
+  }
+
+  /** The node is about to close its connections: nothing is held any more. */
+  get stopped(): boolean {
+    return this.#stopped
   }
 
   /** When the next held pull has waited long enough; 0 when one is ready, Infinity without any. */
@@ -83,6 +89,12 @@ export class HeldPulls {
     for (const [queue, pulls] of this.#byQueue) {
       if (queue.topic === topic) for (const pull of pulls) this.#makeReady(pull)
     }
+  }
+
+  /** Every pull runs again, for the last time. */
+  stop(): void {
+    this.#stopped = true
+    for (const pulls of this.#byQueue.values()) for (const pull of pulls) this.#makeReady(pull)
   }
 
   dropConnection(connectionId: number): void {

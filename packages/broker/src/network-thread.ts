@@ -51,6 +51,7 @@ export class NetworkThread {
    * thread never waits for room in them.
    */
   async close(): Promise<void> {
+    this.#agent.endTurn()
     await this.#listener.close()
     this.#agent.touch()
     this.#note({ kind: 'drained' })

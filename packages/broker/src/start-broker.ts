@@ -17,6 +17,7 @@ import { Registrar, type Registration } from './registrar.ts'
 import {
   allocateShared,
   type BrokerNote,
+  type BrokerOrder,
   type BrokerWorkerData,
   type CoreNote,
   type CoreOrder,
@@ -70,6 +71,7 @@ class BrokerProcess implements RunningBroker {
   #onServing: () => void = () => {}
   #onFailed: (error: Error) => void = () => {}
   #onTransferred: (() => void) | undefined
+  #onDrained: () => void = () => {}
   #brokerBell: Doorbell | undefined
   #closing = false
   #role = 'follower'
@@ -200,6 +202,9 @@ class BrokerProcess implements RunningBroker {
         this.#topics = note
         this.#register()
         break
+      case 'drained':
+        this.#onDrained()
+        break
       case 'ready':
       case 'closed':
         break
@@ -269,6 +274,7 @@ class BrokerProcess implements RunningBroker {
     this.#threads.expectEnds()
     await this.#registrar.close()
     const ioEnded = this.#io === undefined ? Promise.resolve() : whenEnded(this.#io)
+    await this.#drainBroker()
     await this.#networkWorkers.drain()
     // The core thread closes its ports and tells the IO thread to close the store behind the last
     // write.
@@ -290,7 +296,19 @@ class BrokerProcess implements RunningBroker {
     })
   }
 
-  #order(worker: Worker | undefined, order: CoreOrder): void {
+  /** Pulls that wait are answered while their connections are still there. */
+  async #drainBroker(): Promise<void> {
+    const broker = this.#broker
+    if (broker === undefined) return
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = resolve
+    })
+    this.#order(broker, { kind: 'drain' })
+    this.#brokerBell?.ring()
+    await Promise.race([drained, whenEnded(broker)])
+  }
+
+  #order(worker: Worker | undefined, order: CoreOrder | BrokerOrder): void {
     worker?.postMessage(order)
   }
 

@@ -109,8 +109,13 @@ export type BrokerNote =
   | { kind: 'ready' }
   | { kind: 'serving'; term: number; leader: boolean }
   | { kind: 'topics'; counter: number; timestampMs: number; topics: Record<string, unknown> }
+  /** Nobody waits for an answer that may never come. */
+  | { kind: 'drained' }
   | { kind: 'closed' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }
+
+/** Main thread to broker thread, which reads them when its bell rings. */
+export type BrokerOrder = { kind: 'drain' } | { kind: 'close' }
 
 /** Network worker to main thread. */
 export type NetworkNote =

@@ -152,6 +152,12 @@ export class Connection implements ByteTaker {
     this.#socket?.destroy()
   }
 
+  /** Hands what waits to the kernel and closes; what the kernel does not take at once is lost. */
+  closeAfterSend(reason: string): void {
+    this.#outbox?.flush()
+    this.close(reason)
+  }
+
   /** Sends what waits, then closes. */
   closeAfterFlush(reason: string): void {
     if (this.closed) return

@@ -217,6 +217,17 @@ test('a thousand idle connections neither disturb nor stay when the listener clo
   await ended
 })
 
+test('answers that were given before a close arrive', async (t) => {
+  const opened = signal<Connection>()
+  const listener = await listening(t, { ...echo, onOpen: opened.call })
+  const socket = await dial(t, listener.port)
+  const received = receiving(socket)
+  const connection = await opened.promise
+  connection.outbox.write(frame('last'))
+  await listener.close()
+  assert.ok(frame('last').equals(await received.take(frame('last').length)))
+})
+
 test('a silent connection closes, one with traffic stays', async (t) => {
   const reasons: string[] = []
   const closed = signal()

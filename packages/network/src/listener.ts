@@ -107,7 +107,7 @@ export class RemotingListener {
     this.#sweeper.unref()
   }
 
-  /** Closes the port and every connection; resolves when all are gone. */
+  /** Closes the port and every connection, after its last answers; resolves when all are gone. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
     const serverClosed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -115,7 +115,7 @@ export class RemotingListener {
       if (this.#connections.size === 0) resolve()
       else this.#onEmpty = resolve
     })
-    for (const connection of this.#connections) connection.close('the server stops')
+    for (const connection of this.#connections) connection.closeAfterSend('the server stops')
     await Promise.all([serverClosed, connectionsClosed])
   }
 

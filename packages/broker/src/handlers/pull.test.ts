@@ -234,3 +234,18 @@ test('messages that vanish while they are read shorten the answer', (t) => {
   assert.deepEqual(outcome(pull(broker)), [20, 'MESSAGE_WAS_REMOVING', 1])
   assert.match(broker.logLines.join('\n'), /the disk is gone/)
 })
+
+test('a node that stops answers what it holds, and holds nothing any more', (t) => {
+  const broker = brokerWith(t)
+  const opaque = broker.post({ code: 11, ext: pullExt() })
+  broker.run()
+  assert.equal(broker.answerTo(opaque), undefined, 'held')
+  broker.agent.stopHolding()
+  broker.run()
+  const held = broker.answerTo(opaque)
+  assert.deepEqual([held?.code, held?.remark], [14, 'this node stops, ask the leader'])
+  assert.equal(pull(broker)?.code, 14)
+  assert.equal(pull(broker, { suspendTimeoutMillis: '0' })?.code, 19)
+  send(broker, 'A')
+  assert.equal(pull(broker)?.code, 0, 'what is there is still given')
+})

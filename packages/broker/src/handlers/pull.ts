@@ -13,6 +13,13 @@ import { failureAnswer } from './failures.ts'
 import { type CheckedPull, checkPull, PullForbidden, topicMissing } from './pull-request.ts'
 import { type PullLimits, PullScan } from './pull-scan.ts'
 
+/**
+ * To a pull that would wait while the node stops. The Java client 4.9 forgets what waits on a
+ * connection that is closed in order, and looks again only after 30 s; after this it asks again in
+ * 3 s, wherever the leader is by then.
+ */
+const STOPPING = 'this node stops, ask the leader'
+
 /** No client waits longer for a pull. */
 const MAX_HOLD_MS = 120_000
 
@@ -66,8 +73,11 @@ function answerPull(
   if (scan.code === ResponseCode.PULL_OFFSET_MOVED && !context.role.serving) {
     return pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, scan.remark, pull.queueOffset)
   }
-  if (hold && scan.code === ResponseCode.PULL_NOT_FOUND && holdPull(checked, ticket, context)) {
-    return undefined
+  if (hold && scan.code === ResponseCode.PULL_NOT_FOUND) {
+    if (context.held.stopped) {
+      return { code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: STOPPING }
+    }
+    if (holdPull(checked, ticket, context)) return undefined
   }
   return pullAnswer(checked, scan.code, scan.remark, scan.nextBeginOffset)
 }
@@ -100,7 +110,7 @@ function resumePull(checked: CheckedPull, ticket: Ticket, context: BrokerContext
   try {
     const known = context.topics.get(checked.pull.topic)
     if (known === undefined) throw topicMissing(checked.pull.topic)
-    answer = answerPull({ ...checked, topic: known }, ticket, context, false)
+    answer = answerPull({ ...checked, topic: known }, ticket, context, context.held.stopped)
   } catch (error) {
     answer = failureAnswer(context, error)
   }
