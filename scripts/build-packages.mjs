@@ -1,8 +1,8 @@
 /**
  * Builds the packages that are published: JavaScript and declarations of every one into its `dist`,
  * for Node 24, which strips no types inside node_modules. The checkout itself needs no build; this
- * runs before `pnpm pack`. Owns the rule that what is packed was compiled without an error, and
- * names no `.ts` file that is not there.
+ * runs before `pnpm pack`. Owns the rule that what is packed compiled without an error and is
+ * whole: every file that a built one names is there.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -19,6 +19,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+/** What a built file names beside itself: modules, and entries of workers. */
+const NAMED_FILE = /(?:\bfrom |\bimport\(|^import |\bworkerUrl\()(['"])(\.{1,2}\/[^'"]+)\1/gm
 /** Set for `pnpm pack` by a caller that has built everything already. */
 export const BUILT = 'RINGLEDGER_PACKAGES_BUILT'
 /** `import('./a.ts')` and `from './a.ts'` in a declaration; the compiler leaves them. */
@@ -51,6 +53,17 @@ function sourcesOf(directory) {
     .filter((path) => path.endsWith('.ts'))
 }
 
+/** Package names to source files: what is found below node_modules the compiler may not emit. */
+function sourcePaths() {
+  return Object.fromEntries(
+    readdirSync(join(ROOT, 'packages')).map((directory) => {
+      const manifest = readFileSync(join(ROOT, 'packages', directory, 'package.json'), 'utf8')
+      const index = join(ROOT, 'packages', directory, 'src', 'index.ts')
+      return [JSON.parse(manifest).name, [index]]
+    }),
+  )
+}
+
 /** One program for all, so that each package is checked against the sources of the others. */
 function compile(directories, out) {
   const options = {
@@ -59,6 +72,7 @@ function compile(directories, out) {
     noEmitOnError: true,
     // What Node 24 and 26 both have; `esnext` would let through what only the newer one knows.
     lib: ['es2024', 'esnext.disposable'],
+    paths: sourcePaths(),
     typeRoots: [join(ROOT, 'node_modules', '@types')],
   }
   const entries = directories.flatMap(sourcesOf).filter((path) => {
@@ -82,6 +96,17 @@ function finishDeclarations(directory, usesNode) {
   }
 }
 
+function checkWhole(directory) {
+  for (const name of readdirSync(directory, { recursive: true })) {
+    const path = join(directory, name)
+    if (!/\.(js|d\.ts)$/.test(name)) continue
+    for (const [, , named] of readFileSync(path, 'utf8').matchAll(NAMED_FILE)) {
+      const wanted = join(dirname(path), named.replace(/\.ts$/, '.js'))
+      if (!existsSync(wanted)) throw new Error(`${path} names ${named}, which was not built`)
+    }
+  }
+}
+
 /** Fills `dist` of every published package; what stood there before is gone. */
 export function buildPackages() {
   const directories = publishedPackages()
@@ -93,6 +118,7 @@ export function buildPackages() {
       const manifest = join(ROOT, 'packages', directory, 'package.json')
       const { dependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8'))
       finishDeclarations(built, Object.hasOwn(dependencies, '@types/node'))
+      checkWhole(built)
       const dist = join(ROOT, 'packages', directory, 'dist')
       rmSync(dist, { recursive: true, force: true })
       cpSync(built, dist, { recursive: true })
