@@ -5,13 +5,14 @@
  */
 import { spawnSync } from 'node:child_process'
 
-export type ExternalTool = 'java' | 'mvn' | 'go' | 'ip'
+export type ExternalTool = 'java' | 'mvn' | 'go' | 'ip' | 'gcc'
 
 const HOW: Readonly<Record<ExternalTool, { args: string[]; install: string }>> = {
   java: { args: ['-version'], install: 'a JDK (11 or newer)' },
   mvn: { args: ['-version'], install: 'Maven' },
   go: { args: ['version'], install: 'Go' },
   ip: { args: ['-V'], install: 'iproute2' },
+  gcc: { args: ['--version'], install: 'gcc and the headers of libc' },
 }
 
 /**
