@@ -146,6 +146,14 @@ export class Cluster {
     else node.process?.signal(signal)
   }
 
+  /** Resolves with the exit code of a node that ends by itself; null: by a signal. */
+  async ended(id: string): Promise<number | null> {
+    const node = this.#node(id)
+    await node.process?.ended()
+    node.out = true
+    return node.process?.exitCode ?? null
+  }
+
   /** Starts a node that has ended, with the store that it left. */
   async restart(id: string): Promise<void> {
     const node = this.#node(id)

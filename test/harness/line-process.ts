@@ -49,6 +49,11 @@ export class OwnProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
+  /** Null while it runs, and after a signal. */
+  get exitCode(): number | null {
+    return this.#child.exitCode
+  }
+
   /** The descriptor 3 of the process, read line by line. */
   readSteps(onLine: (line: string) => void): void {
     readLines(this.#child.stdio[3] as Readable, onLine)

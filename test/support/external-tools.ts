@@ -5,13 +5,15 @@
  */
 import { spawnSync } from 'node:child_process'
 
-export type ExternalTool = 'java' | 'mvn' | 'go' | 'ip' | 'gcc'
+export type ExternalTool = 'java' | 'mvn' | 'go' | 'ip' | 'gcc' | 'prlimit' | 'mount'
 
 const HOW: Readonly<Record<ExternalTool, { args: string[]; install: string }>> = {
   java: { args: ['-version'], install: 'a JDK (11 or newer)' },
   mvn: { args: ['-version'], install: 'Maven' },
   go: { args: ['version'], install: 'Go' },
   ip: { args: ['-V'], install: 'iproute2' },
+  prlimit: { args: ['--version'], install: 'util-linux' },
+  mount: { args: ['--version'], install: 'util-linux' },
   gcc: { args: ['--version'], install: 'gcc and the headers of libc' },
 }
 

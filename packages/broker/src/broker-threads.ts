@@ -14,12 +14,15 @@ export interface ThreadStart<Note> {
   onNote(note: Note): void
 }
 
+type FailureCode = 'CLOSED' | 'DISK_FAILED'
+type OnFailed = (reason: string, code: FailureCode) => void
+
 export class BrokerThreads {
-  readonly #onFailed: (reason: string) => void
+  readonly #onFailed: OnFailed
   readonly #all: Worker[] = []
   #ending = false
 
-  constructor(onFailed: (reason: string) => void) {
+  constructor(onFailed: OnFailed) {
     this.#onFailed = onFailed
   }
 
@@ -55,10 +58,10 @@ export class BrokerThreads {
   }
 
   /** The process cannot keep its promises any more. */
-  fail(reason: string): void {
+  fail(reason: string, code: FailureCode = 'CLOSED'): void {
     if (this.#ending) return
     this.#ending = true
-    this.#onFailed(reason)
+    this.#onFailed(reason, code)
   }
 
   /** Ends all threads where they are. */

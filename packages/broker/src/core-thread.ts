@@ -43,6 +43,7 @@ export class CoreThread {
   #listener: RemotingListener | undefined
   readonly #agent: CoreAgent
   readonly #bell: { close(): void }
+  #diskFailed = false
 
   constructor(data: CoreWorkerData, note: (note: CoreNote) => void) {
     const { settings, shared, recovered } = data
@@ -95,11 +96,21 @@ export class CoreThread {
         this.#note({ kind: 'role', role, term, leaderId, reason })
       },
       onCommit: () => this.#agent.onCommit(),
-      onHalted: (reason) => this.#note({ kind: 'halted', reason }),
+      onStorageFailed: () => {
+        this.#diskFailed = true
+      },
+      onHalted: (reason) => this.#onHalted(reason),
       onDiskFull: (full) => this.#agent.setDiskFull(full),
       onTransferred: (done, reason) => this.#note({ kind: 'transferred', done, reason }),
       log: (level, line) => this.#log(level, line),
     }
+  }
+
+  /** Told once this turn's last word to the peers is with the kernel: the process ends then. */
+  #onHalted(reason: string): void {
+    const note = { kind: 'halted', reason, diskFailed: this.#diskFailed } as const
+    this.#agent.touch()
+    setImmediate(() => this.#note(note))
   }
 
   #makeAgent(shared: SharedParts): CoreAgent {

@@ -34,6 +34,8 @@ export interface BrokerStatus {
   serving: boolean
   listenPort: number
   peerPort: number
+  /** Why this node has left its group or stops; empty while all is well. */
+  failure: string
   /** Processor time of the main thread since the last call, as a share of that time. */
   mainUtilization: number
 }
@@ -43,7 +45,10 @@ export interface RunningBroker {
   close(): Promise<void>
   /** Resolves when this node knows a leader of its group that takes writes (itself or another). */
   readonly whenServing: Promise<void>
-  /** Rejects when a thread failed: the process must end. */
+  /**
+   * Rejects when the process must end, after its clients' last answers: LedgerError DISK_FAILED
+   * with the file and the error when a write or sync failed, CLOSED for any other reason.
+   */
   readonly whenFailed: Promise<never>
   status(): BrokerStatus
 }
@@ -57,13 +62,16 @@ export async function startBroker(settings: NodeSettings, log: BrokerLog): Promi
   return broker
 }
 
+/** A node that cannot go on gives its clients their last answers for at most this long. */
+const LAST_ANSWERS_LIMIT_MS = 1_000
+
 class BrokerProcess implements RunningBroker {
   readonly whenServing: Promise<void>
   readonly whenFailed: Promise<never>
   readonly #settings: NodeSettings
   readonly #log: BrokerLog
   readonly #registrar: Registrar
-  readonly #threads = new BrokerThreads((reason) => this.#onThreadFailed(reason))
+  readonly #threads = new BrokerThreads((reason, code) => this.#onThreadFailed(reason, code))
   readonly #networkWorkers: NetworkWorkers
   #core: Worker | undefined
   #broker: Worker | undefined
@@ -74,6 +82,7 @@ class BrokerProcess implements RunningBroker {
   #onDrained: () => void = () => {}
   #brokerBell: Doorbell | undefined
   #closing = false
+  #failure = ''
   #role = 'follower'
   #term = 0
   #leaderId = ''
@@ -156,11 +165,23 @@ class BrokerProcess implements RunningBroker {
     flushCompileCache()
   }
 
-  #onThreadFailed(reason: string): void {
+  #onThreadFailed(reason: string, code: 'CLOSED' | 'DISK_FAILED'): void {
     if (this.#closing) return
     this.#closing = true
+    this.#failure = reason
     this.#log('error', `${reason}; this process stops`)
-    this.#onFailed(new LedgerError('CLOSED', reason))
+    const fail = (): void => this.#onFailed(new LedgerError(code, reason))
+    const limit = setTimeout(fail, LAST_ANSWERS_LIMIT_MS)
+    void this.#closeClients().then(() => {
+      clearTimeout(limit)
+      fail()
+    })
+  }
+
+  async #closeClients(): Promise<void> {
+    await this.#drainBroker()
+    await this.#networkWorkers.drain()
+    await this.#closeThread(this.#core)
   }
 
   #onCoreNote(note: CoreNote): void {
@@ -176,7 +197,10 @@ class BrokerProcess implements RunningBroker {
         this.#onRole(note.role, note.term, note.leaderId, note.reason)
         break
       case 'halted':
-        this.#threads.fail(`the node left its group: ${note.reason}`)
+        this.#threads.fail(
+          `the node left its group: ${note.reason}`,
+          note.diskFailed ? 'DISK_FAILED' : 'CLOSED',
+        )
         break
       case 'transferred':
         this.#log('info', `leadership transfer: ${note.reason}`)
@@ -263,6 +287,7 @@ class BrokerProcess implements RunningBroker {
       serving: this.#role === 'leader' && this.#servingTerm === this.#term,
       listenPort: this.#ports.listen,
       peerPort: this.#ports.peer,
+      failure: this.#failure,
       mainUtilization: (busyMs - before.busyMs) / (atMs - before.atMs),
     }
   }

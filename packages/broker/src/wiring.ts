@@ -96,7 +96,8 @@ export type CoreNote =
   /** `port` of the clients, where this thread has them. */
   | { kind: 'joined'; peerPort: number; port: number | undefined }
   | { kind: 'role'; role: string; term: number; leaderId: string; reason: string }
-  | { kind: 'halted'; reason: string }
+  /** `diskFailed`: because a write or sync failed; the reason names the file and the error. */
+  | { kind: 'halted'; reason: string; diskFailed: boolean }
   | { kind: 'transferred'; done: boolean; reason: string }
   | { kind: 'closed' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }

@@ -8,6 +8,8 @@ import { printEffective } from './print-effective.ts'
 
 /** Exit code when a thread failed; the reason is in the log. */
 const FAILED = 1
+/** Exit code after a failed write or sync (EX_IOERR): starting again does not heal a disk. */
+const DISK_FAILED = 74
 
 interface Options {
   readonly configFile?: string
@@ -46,7 +48,9 @@ async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   process.on('SIGUSR2', () => logStatus(broker, log))
   broker = await startNode(settings, log)
   closeOnSignals(broker, log)
-  broker.whenFailed.catch(() => process.exit(FAILED))
+  broker.whenFailed.catch((error) => {
+    process.exit(error.code === 'DISK_FAILED' ? DISK_FAILED : FAILED)
+  })
   const address = `${settings.brokerIP1}:${settings.listenPort}`
   log.info({ id: settings.dLegerSelfId, address }, `broker ${settings.brokerName} listens`)
   announce('listening')
