@@ -18,4 +18,14 @@ export {
 export { type ErrorCode, LedgerError } from './errors.ts'
 export { type Random, randomBetween, seededRandom } from './random.ts'
 export { editDistance, nearest } from './suggest.ts'
+export {
+  type Cell,
+  type Column,
+  columns,
+  formatCell,
+  formatTable,
+  shorten,
+  type TableStyle,
+  visible,
+} from './table.ts'
 export { workerUrl } from './worker-url.ts'

@@ -3,7 +3,16 @@
  * here is printed.
  */
 import { stringifyJson } from '@ringledger/protocol'
-import { type Cell, type Column, formatCell, formatTable, type TableStyle } from './table.ts'
+import {
+  type Cell,
+  type Column,
+  columns,
+  formatCell,
+  formatTable,
+  type TableStyle,
+} from './table.ts'
+
+export { columns }
 
 export type Section =
   | {
@@ -51,11 +60,4 @@ function sectionLines(section: Section, style: TableStyle): string[] {
   }
   if (section.rows.length === 0) return [...title, section.empty]
   return [...title, ...formatTable(section.columns, section.rows, style)]
-}
-
-/** Column titles in short: a `>` in front aligns to the right. */
-export function columns(...titles: string[]): Column[] {
-  return titles.map((title) => {
-    return title.startsWith('>') ? { title: title.slice(1), align: 'right' } : { title }
-  })
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatTable, shorten, visible } from './table.ts'
-import { columns } from './view.ts'
+import { columns, formatTable, shorten, visible } from './table.ts'
 
 const HEADS = columns('Broker', '>Id')
 
