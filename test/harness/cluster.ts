@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly nodes: 1 | 3
   /** More lines for every broker.conf. */
   readonly settings?: Readonly<Record<string, string>>
+  /** More environment of a broker, asked at each of its starts. */
+  readonly environment?: (id: string, directory: string) => NodeJS.ProcessEnv
 }
 
 interface Broker {
@@ -44,11 +46,13 @@ export class Cluster {
   readonly nameServer: string
   readonly directory: string
   readonly #nodes: readonly Broker[]
+  readonly #environment: ClusterOptions['environment']
   readonly #removeData = (): void => rmSync(this.directory, { recursive: true, force: true })
   #nameServerProcess: OwnProcess | undefined
 
   private constructor(directory: string, basePort: number, options: ClusterOptions) {
     this.directory = directory
+    this.#environment = options.environment
     process.once('exit', this.#removeData)
     this.nameServer = `${HOST}:${basePort}`
     this.#nodes = Array.from({ length: options.nodes }, (_, index) => ({
@@ -154,6 +158,18 @@ export class Cluster {
     return node.process?.exitCode ?? null
   }
 
+  /**
+   * Like restart, without waiting for its registration. @throws Error when it ended before it served
+   */
+  async boot(id: string): Promise<void> {
+    await this.#startNode(this.#node(id))
+  }
+
+  /** Resolves when the process of a node has ended, by itself or by a signal. */
+  async ended(id: string): Promise<void> {
+    await this.#node(id).process?.ended()
+  }
+
   /** Starts a node that has ended, with the store that it left. */
   async restart(id: string): Promise<void> {
     const node = this.#node(id)
@@ -195,11 +211,12 @@ export class Cluster {
     return names.map((name) => `--- ${name}\n${tail(this.#logPath(name))}\n`).join('')
   }
 
-  async stop(): Promise<void> {
+  /** Ends all processes; the data goes too, unless it is to be looked at. */
+  async stop({ keepData = false }: { keepData?: boolean } = {}): Promise<void> {
     const processes = [this.#nameServerProcess, ...this.#nodes.map(({ process }) => process)]
     await Promise.all(processes.map((process) => process?.end('SIGKILL')))
     process.off('exit', this.#removeData)
-    this.#removeData()
+    if (!keepData) this.#removeData()
   }
 
   async #start(): Promise<void> {
@@ -220,9 +237,11 @@ export class Cluster {
 
   async #startNode(node: Broker): Promise<void> {
     node.out = false
-    node.process = await this.#run('mqbroker', node.id, node.configPath, (started) => {
+    const environment = this.#environment?.(node.id, this.directory)
+    const onStarted = (started: OwnProcess): void => {
       node.process = started
-    })
+    }
+    node.process = await this.#run('mqbroker', node.id, node.configPath, onStarted, environment)
   }
 
   /** Resolves when the command serves. */
@@ -231,12 +250,13 @@ export class Cluster {
     name: string,
     configPath: string,
     onStarted: (process: OwnProcess) => void = () => {},
+    environment: NodeJS.ProcessEnv = {},
   ): Promise<OwnProcess> {
     const started = new OwnProcess({
       command: process.execPath,
       args: [join(ROOT, `packages/cli/bin/${command}.mjs`), '-c', configPath],
       cwd: this.directory,
-      env: { ...process.env, RINGLEDGER_READY_FD: '3' },
+      env: { ...process.env, ...environment, RINGLEDGER_READY_FD: '3' },
       logPath: this.#logPath(name),
     })
     onStarted(started)
