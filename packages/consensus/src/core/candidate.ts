@@ -60,7 +60,7 @@ export function campaign(state: RaftState, transfer: boolean, reason: string): v
 /** The timer of a node that does not lead ran out. */
 export function onElectionTimeout(state: RaftState): void {
   // A leader lays its barrier at once; behind an unfinished truncation it would be cut off again.
-  if (state.truncatePosition >= 0) {
+  if (state.truncatePosition >= 0 || state.healing !== null) {
     state.setRetryTimer()
     return
   }
@@ -133,5 +133,6 @@ function count(state: RaftState): Tally {
 export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
   if (message.term !== state.term || message.from !== state.leaderId) return
   if (state.role !== Role.follower || state.truncatePosition >= 0) return
+  if (state.healing !== null) return
   campaign(state, true, `${message.from} handed leadership over`)
 }

@@ -25,9 +25,20 @@ export interface Letter {
   readonly entries: readonly FakeEntry[]
 }
 
+/** Where a log that lost its beginning starts. */
+export interface LogFirst {
+  readonly position: number
+  readonly index: number
+}
+
 type DiskWork =
   | { readonly kind: 'write'; readonly entries: readonly FakeEntry[] }
   | { readonly kind: 'truncate'; readonly position: number }
+  | {
+      readonly kind: 'reset'
+      readonly first: LogFirst
+      readonly lost: NonNullable<FakeDriver['lost']>
+    }
   | { readonly kind: 'persist'; readonly id: number; readonly hardState: HardState }
 
 export interface FakeDriverOptions {
@@ -54,6 +65,11 @@ export class FakeDriver {
   /** Letters that may leave now. */
   outbox: Letter[] = []
   alive = true
+  first: LogFirst = { position: 0, index: 0 }
+  /** Position of a damaged entry on the disk, -1: none. */
+  damagedAt = -1
+  /** Set while something acknowledged is lost: noted on the disk. */
+  lost: { readonly untilPosition: number; readonly term: number } | undefined
   #inbound: readonly FakeEntry[] = []
 
   constructor(options: FakeDriverOptions, disk: FakeEntry[] = [], hardState?: HardState) {
@@ -76,7 +92,35 @@ export class FakeDriver {
       ...(maxInflightBytes === undefined ? {} : { maxInflightBytes }),
       ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
     }
-    return new Raft(config, this.savedHardState, tailOf(this.log))
+    return new Raft(config, this.savedHardState, {
+      ...tailOf(this.log, this.first),
+      ...this.#healing(),
+    })
+  }
+
+  #healing(): Pick<LogTail, 'healing'> {
+    if (this.damagedAt < 0 && this.lost === undefined) return {}
+    const soundPosition = this.damagedAt < 0 ? Number.POSITIVE_INFINITY : this.damagedAt
+    const { untilPosition = 0, term = this.savedHardState.term } = this.lost ?? {}
+    return { healing: { soundPosition, untilPosition, term } }
+  }
+
+  /** Retention drops the entries below `index`. */
+  trim(index: number): void {
+    const entry = this.disk.find((each) => each.index === index)
+    assert(entry !== undefined, 'the first kept entry is there')
+    this.first = { position: entry.position, index }
+    this.disk = this.disk.filter((each) => each.index >= index)
+    this.log = this.log.filter((each) => each.index >= index)
+    this.raft.step({ type: 'trimmed', firstPosition: entry.position, firstIndex: index })
+    this.act()
+  }
+
+  /** The damaged entry was replaced by the one a peer has. */
+  mend(): void {
+    this.damagedAt = -1
+    this.raft.step({ type: 'mended', soundPosition: Number.POSITIVE_INFINITY })
+    this.act()
   }
 
   tick(): void {
@@ -148,8 +192,14 @@ export class FakeDriver {
     if (work.kind === 'persist') {
       this.savedHardState = work.hardState
       this.raft.step({ type: 'hardStateSaved', id: work.id })
+    } else if (work.kind === 'reset') {
+      this.disk = []
+      this.first = work.first
+      this.lost = work.lost
+      this.raft.step({ type: 'truncated' })
     } else if (work.kind === 'truncate') {
       this.disk = this.disk.filter((entry) => entry.end <= work.position)
+      if (this.damagedAt >= work.position) this.damagedAt = -1
       this.raft.step({ type: 'truncated' })
     } else {
       this.disk.push(...work.entries)
@@ -166,7 +216,11 @@ export class FakeDriver {
     for (const work of this.work.slice(0, done)) {
       if (work.kind === 'persist') this.savedHardState = work.hardState
       else if (work.kind === 'write') this.disk.push(...work.entries)
-      else this.disk = this.disk.filter((entry) => entry.end <= work.position)
+      else if (work.kind === 'reset') {
+        this.disk = []
+        this.first = work.first
+        this.lost = work.lost
+      } else this.disk = this.disk.filter((entry) => entry.end <= work.position)
     }
     this.work = []
     this.outbox = []
@@ -194,6 +248,15 @@ export class FakeDriver {
       this.log = this.log.filter((entry) => entry.end <= position)
       this.work.push({ kind: 'truncate', position })
     }
+    if (effects.reset !== undefined) {
+      const { position, index, untilPosition, term } = effects.reset
+      this.log = []
+      this.work.push({
+        kind: 'reset',
+        first: { position, index },
+        lost: { untilPosition, term },
+      })
+    }
     if (effects.accept !== undefined) {
       const { fromPosition, toPosition } = effects.accept
       const entries = this.#inbound.filter((entry) => entry.position >= fromPosition)
@@ -206,6 +269,7 @@ export class FakeDriver {
       const { id, term, votedFor } = effects.persist
       this.work.push({ kind: 'persist', id, hardState: { term, votedFor } })
     }
+    if (effects.healed === true) this.lost = undefined
     for (const message of effects.send) this.outbox.push({ message, entries: [] })
     if (effects.becameLeader !== undefined && this.raft.role === 'leader') {
       this.#lay(`barrier of ${this.id}`, BARRIER_BYTES)
@@ -216,7 +280,10 @@ export class FakeDriver {
 }
 
 /** What recovery would report of these entries. */
-export function tailOf(log: readonly FakeEntry[]): LogTail {
+export function tailOf(
+  log: readonly FakeEntry[],
+  first: LogFirst = { position: 0, index: 0 },
+): LogTail {
   const spans: { term: number; firstPosition: number; firstIndex: number }[] = []
   for (const entry of log) {
     if (spans.at(-1)?.term === entry.term) continue
@@ -224,10 +291,10 @@ export function tailOf(log: readonly FakeEntry[]): LogTail {
   }
   const last = log.at(-1)
   return {
-    firstPosition: 0,
-    firstIndex: 0,
-    endPosition: last?.end ?? 0,
-    lastIndex: last?.index ?? -1,
+    firstPosition: first.position,
+    firstIndex: first.index,
+    endPosition: last?.end ?? first.position,
+    lastIndex: last?.index ?? first.index - 1,
     lastTerm: last?.term ?? NO_TERM,
     spans,
   }

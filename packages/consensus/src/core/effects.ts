@@ -46,6 +46,16 @@ export interface Effects {
   halted?: string
   /** Cut the log here before any later write, then report `truncated`. */
   truncate?: { readonly position: number }
+  /**
+   * Drop the whole log and begin an empty one here; first note durably what was lost by it (see
+   * healing.ts). Then report `truncated`.
+   */
+  reset?: {
+    readonly position: number
+    readonly index: number
+    readonly untilPosition: number
+    readonly term: number
+  }
   /** Copy this part of the payload that came beside the Append just stepped, and write it. */
   accept?: {
     readonly fromPosition: number
@@ -62,6 +72,8 @@ export interface Effects {
   commitPosition?: number
   reads: ReadResult[]
   transferEnded?: TransferEnded
+  /** The node has everything again that it once acknowledged, durably: see healing.ts. */
+  healed?: true
   /** Some peer may be sent entries: call `nextAppend` for each at the end of the turn. */
   replicate: boolean
 }
@@ -85,6 +97,8 @@ export function isEmpty(effects: Effects): boolean {
     effects.commitPosition === undefined &&
     effects.roleChange === undefined &&
     effects.transferEnded === undefined &&
+    effects.healed === undefined &&
+    effects.reset === undefined &&
     effects.halted === undefined
   )
 }

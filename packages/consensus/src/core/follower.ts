@@ -3,7 +3,7 @@
  * Invariants: nothing committed is ever truncated; a position is acknowledged only when it is both
  * durable here and checked against the leader of this term.
  */
-import { type Append, NO_TERM } from './messages.ts'
+import { type Append, type Install, NO_TERM } from './messages.ts'
 import type { RaftState } from './state.ts'
 import { Role } from './status.ts'
 
@@ -32,6 +32,39 @@ export function onAppend(state: RaftState, message: Append): void {
   if (!grown && state.truncatePosition < 0) acknowledge(state)
 }
 
+/** The leader has dropped what this node lacks: its log begins anew where the leader's does. */
+export function onInstall(state: RaftState, message: Install): void {
+  if (message.term < state.term) {
+    reply(state, message.from, false, state.log.endPosition, NO_TERM, message.round)
+    return
+  }
+  if (message.term === state.term && state.role === Role.leader) {
+    state.halt(`${message.from} leads term ${message.term} too: two leaders in one term`)
+    return
+  }
+  follow(state, message)
+  if (state.truncatePosition >= 0) {
+    refuse(state, message, state.log.endPosition, NO_TERM)
+    return
+  }
+  if (message.firstPosition > state.commitPosition) beginAnew(state, message)
+  else acknowledge(state)
+}
+
+function beginAnew(state: RaftState, message: Install): void {
+  const { firstPosition, firstIndex } = message
+  const lost = state.healing ?? { untilPosition: 0, term: 0 }
+  const untilPosition = Math.max(lost.untilPosition, state.log.endPosition, firstPosition)
+  const term = Math.max(lost.term, state.term)
+  state.healing = { soundPosition: Number.POSITIVE_INFINITY, untilPosition, term }
+  state.log.reset(firstPosition, firstIndex)
+  state.durablePosition = firstPosition
+  state.verifiedEnd = firstPosition
+  state.truncatePosition = firstPosition
+  state.effects.reset = { position: firstPosition, index: firstIndex, untilPosition, term }
+  state.commitTo(firstPosition)
+}
+
 /** A range whose spans do not describe it came from a broken peer: dropped like a lost frame. */
 function isWellFormed(message: Append): boolean {
   const { prevPosition, endPosition, spans, term } = message
@@ -52,7 +85,7 @@ function isWellFormed(message: Append): boolean {
 }
 
 /** Any word of the leader of this term: it is alive, and this node follows it. */
-function follow(state: RaftState, message: Append): void {
+function follow(state: RaftState, message: Append | Install): void {
   const known = state.role === Role.follower && state.leaderId === message.from
   if (message.term > state.term || !known) {
     state.becomeFollower(message.term, message.from, `${message.from} leads term ${message.term}`)
@@ -155,7 +188,12 @@ export function acknowledge(state: RaftState): void {
   reply(state, state.leaderId, true, verifiedEnd, NO_TERM, leaderRound)
 }
 
-function refuse(state: RaftState, message: Append, hint: number, conflictTerm: number): void {
+function refuse(
+  state: RaftState,
+  message: Append | Install,
+  hint: number,
+  conflictTerm: number,
+): void {
   state.told.round = -1
   reply(state, message.from, false, hint, conflictTerm, message.round)
 }
@@ -174,7 +212,11 @@ function reply(
     to,
     term: state.term,
     accepted,
-    matchPosition: Math.min(state.durablePosition, state.verifiedEnd),
+    matchPosition: Math.min(
+      state.durablePosition,
+      state.verifiedEnd,
+      state.healing?.soundPosition ?? Number.POSITIVE_INFINITY,
+    ),
     endPosition,
     conflictTerm,
     round,

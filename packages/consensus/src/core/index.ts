@@ -8,6 +8,8 @@ export {
   type Append,
   type AppendReply,
   type HardState,
+  type Healing,
+  type Install,
   type LocalMessage,
   type LogTail,
   type Message,

@@ -21,6 +21,10 @@
  *   close n0 n1 | connect     the link between two nodes closes, for good | comes back
  *   crash n0 | restart n0     loses what is not synced; its links close | starts anew
  *   wipe n0                   its log files are deleted (its saved term is not)
+ *   damage n0 2               entry 2 on its disk cannot be read; it knows that from the next start on
+ *   lose n0 2                 its disk loses entries from 2 on, and a note about that stays there
+ *   trim n0 3                 retention drops its entries below 3
+ *   mend n0                   the damaged entry is replaced by a peer's
  *   transfer n0 n1 | read n0 7 | fail n0     as the local messages
  *   status | logs             a line per node
  */
@@ -134,6 +138,10 @@ export class Interaction {
     else if (name === 'crash') this.#crash(this.#node(first))
     else if (name === 'restart') this.#restart(this.#node(first))
     else if (name === 'wipe') this.#node(first).disk = []
+    else if (name === 'damage') this.#damage(this.#node(first), Number(second))
+    else if (name === 'lose') this.#lose(this.#node(first), Number(second))
+    else if (name === 'trim') this.#node(first).trim(Number(second))
+    else if (name === 'mend') this.#mend(this.#node(first))
     else if (name === 'drop') this.#drop(words)
     else return false
     return true
@@ -238,6 +246,22 @@ export class Interaction {
     this.#turnEnds(target)
   }
 
+  #damage(node: FakeDriver, index: number): void {
+    node.damagedAt = node.disk[index]?.position ?? -1
+    assert(node.damagedAt >= 0, 'a damaged entry was there')
+  }
+
+  #lose(node: FakeDriver, index: number): void {
+    const untilPosition = node.disk.at(-1)?.end ?? 0
+    node.disk = node.disk.slice(0, index)
+    node.lost = { untilPosition, term: node.savedHardState.term }
+  }
+
+  #mend(node: FakeDriver): void {
+    node.mend()
+    this.#turnEnds(node)
+  }
+
   #drop(words: readonly string[]): void {
     const type = words.find((word) => !word.includes('>'))
     const link = words.find((word) => word.includes('>'))
@@ -297,6 +321,10 @@ export class Interaction {
     const { halted, truncate, accept, persist, roleChange, commitPosition } = effects
     if (halted !== undefined) say(`halted: ${halted}`)
     if (truncate !== undefined) say(`truncates at ${truncate.position}`)
+    if (effects.reset !== undefined) {
+      const { position, index, untilPosition } = effects.reset
+      say(`begins its log anew at ${index}@${position}, lost up to ${untilPosition}`)
+    }
     if (accept !== undefined) say(`accepts ${accept.fromPosition}..${accept.toPosition}`)
     if (persist !== undefined) say(`saves term=${persist.term} vote=${persist.votedFor ?? '-'}`)
     if (roleChange !== undefined) {
@@ -307,6 +335,7 @@ export class Interaction {
     for (const read of effects.reads) {
       say(read.position < 0 ? `refuses read ${read.id}` : `read ${read.id} at ${read.position}`)
     }
+    if (effects.healed === true) say('is healed')
     if (effects.transferEnded !== undefined) {
       const { target, done, reason } = effects.transferEnded
       say(`transfer to ${target} ${done ? 'done' : 'failed'} (${reason})`)

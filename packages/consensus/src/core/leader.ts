@@ -48,6 +48,10 @@ export function broadcast(state: RaftState): void {
 }
 
 function sendEmpty(state: RaftState, progress: Progress): void {
+  if (progress.state === ProgressState.behindLogStart) {
+    sendInstall(state, progress)
+    return
+  }
   const position = progress.nextPosition
   progress.sentCommitPosition = state.commitPosition
   state.send({
@@ -61,6 +65,18 @@ function sendEmpty(state: RaftState, progress: Progress): void {
     lastIndex: -1,
     spans: [],
     commitPosition: state.commitPosition,
+    round: state.round,
+  })
+}
+
+function sendInstall(state: RaftState, progress: Progress): void {
+  state.send({
+    type: 'install',
+    from: state.config.selfId,
+    to: progress.id,
+    term: state.term,
+    firstPosition: state.log.firstPosition,
+    firstIndex: state.log.firstIndex,
     round: state.round,
   })
 }
@@ -185,7 +201,7 @@ function setPace(state: RaftState, progress: Progress): void {
   if (behindBytes <= state.config.maxBatchBytes) progress.state = ProgressState.replicate
 }
 
-/** Retention moved the start of the log: who needs what it dropped cannot be served. */
+/** Retention moved the start of the log: who needs what it dropped begins a new one. */
 export function markLeftBehind(state: RaftState): void {
   for (const progress of state.peers) {
     if (progress.nextPosition >= state.log.firstPosition) continue
@@ -205,6 +221,8 @@ function onRefused(state: RaftState, progress: Progress, message: AppendReply): 
   if (wanted < state.log.firstPosition) {
     progress.probeFrom(state.log.firstPosition)
     progress.state = ProgressState.behindLogStart
+    progress.probeRound = ++state.round
+    sendInstall(state, progress)
     return
   }
   progress.probeFrom(Math.min(wanted, before))

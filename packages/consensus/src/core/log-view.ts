@@ -129,6 +129,8 @@ export class LogView {
     while (at > 0 && (spans[at] as TermSpan).firstPosition > this.#endPosition) at--
     const span = spans[at]
     if (span === undefined || span.firstPosition > this.#endPosition) return false
+    // A log begun anew knows nothing below its start: the run may have begun there.
+    if (this.#spans.length === 0) return span.firstIndex <= this.#lastIndex + 1
     if (span.term === this.lastTerm) return span.firstIndex <= this.#lastIndex + 1
     const joins = span.firstPosition === this.#endPosition && span.term > this.lastTerm
     return joins && span.firstIndex === this.#lastIndex + 1
@@ -184,6 +186,15 @@ export class LogView {
     }
     this.#endPosition = position
     this.#lastIndex = lastIndex
+  }
+
+  /** Becomes an empty log that begins at `position`. */
+  reset(position: number, index: number): void {
+    this.#spans.length = 0
+    this.#firstPosition = position
+    this.#firstIndex = index
+    this.#endPosition = position
+    this.#lastIndex = index - 1
   }
 
   /** Forgets what retention dropped: everything below `firstPosition`. */

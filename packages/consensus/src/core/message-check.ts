@@ -53,6 +53,8 @@ const CHECKS: Record<PeerMessage['type'], (fields: Fields) => boolean> = {
     isCount(fields.endPosition, 0) &&
     isCount(fields.conflictTerm, -1) &&
     isCount(fields.round, -1),
+  install: (fields) =>
+    isCount(fields.firstPosition, 0) && isCount(fields.firstIndex, 0) && isCount(fields.round, 0),
   timeoutNow: () => true,
 }
 

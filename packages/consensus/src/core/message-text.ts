@@ -18,6 +18,8 @@ export function describeMessage(message: PeerMessage): string {
       const range = `${message.prevTerm}@${message.prevPosition}..${message.endPosition}`
       return `${head} ${range} commit=${message.commitPosition} round=${message.round}`
     }
+    case 'install':
+      return `${head} first=${message.firstIndex}@${message.firstPosition} round=${message.round}`
     case 'appendReply': {
       const { accepted, matchPosition, endPosition, conflictTerm, round } = message
       if (accepted) return `${head} match=${matchPosition} end=${endPosition} round=${round}`

@@ -36,6 +36,24 @@ export interface LogTail {
   readonly spans: readonly TermSpan[]
   /** A position once known to be committed (checkpoint). Optional; cut down to `endPosition`. */
   readonly commitPosition?: number
+  /** Set when the node must not help to decide yet: see healing.ts. */
+  readonly healing?: Healing
+}
+
+/** What this node has to get back before it votes again. */
+export interface Healing {
+  /**
+   * Start of the first entry that is damaged here; Infinity when none is. Nothing from there on is
+   * acknowledged.
+   */
+  readonly soundPosition: number
+  /**
+   * Where the log once ended: what lay below may have been acknowledged, and is gone here. 0: the
+   * log is all there, but for what is damaged.
+   */
+  readonly untilPosition: number
+  /** The saved term when it was lost. */
+  readonly term: number
 }
 
 /** Why a vote or pre-vote was refused. */
@@ -108,6 +126,17 @@ export interface Append extends Addressed {
   readonly round: number
 }
 
+/**
+ * "You lack what my log has dropped: forget yours and begin one at `firstPosition`, where all below
+ * is committed." Answered by an AppendReply; stands in for the heartbeat until then.
+ */
+export interface Install extends Addressed {
+  readonly type: 'install'
+  readonly firstPosition: number
+  readonly firstIndex: number
+  readonly round: number
+}
+
 export interface AppendReply extends Addressed {
   readonly type: 'appendReply'
   readonly accepted: boolean
@@ -131,6 +160,7 @@ export type PeerMessage =
   | Vote
   | VoteReply
   | Append
+  | Install
   | AppendReply
   | TimeoutNow
 
@@ -153,6 +183,8 @@ export type LocalMessage =
   | { readonly type: 'readIndex'; readonly id: number }
   /** Retention dropped everything below `firstPosition` (an entry's start, committed). */
   | { readonly type: 'trimmed'; readonly firstPosition: number; readonly firstIndex: number }
+  /** Damaged entries were replaced: the first one left starts here; Infinity when none is. */
+  | { readonly type: 'mended'; readonly soundPosition: number }
   /** A write or sync failed: this node must never answer again. */
   | { readonly type: 'storageFailed'; readonly reason: string }
 

@@ -13,7 +13,7 @@ export const ProgressState = {
   replicate: 'replicate',
   /** As replicate, but more than the in-flight window behind: not a candidate to lead. */
   catchUp: 'catchUp',
-  /** It needs bytes that retention dropped here: only a copy of a store brings it back. */
+  /** It needs bytes that retention dropped here: it is told to begin its log anew. */
   behindLogStart: 'behindLogStart',
 } as const
 export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState]

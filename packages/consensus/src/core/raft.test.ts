@@ -7,6 +7,7 @@ import {
   type AppendReply,
   type Effects,
   type HardState,
+  type Install,
   NO_TERM,
   ProgressState,
   Raft,
@@ -297,7 +298,7 @@ test('old refusals do not move a peer back', () => {
   assert.equal(peerOf(raft, 'n1').state, ProgressState.replicate)
 })
 
-test('a peer that needs what retention dropped is marked, and told nothing but heartbeats', () => {
+test('a peer that needs what retention dropped is told to begin anew, at each heartbeat', () => {
   const raft = startLeader({ terms: [1, 1, 1] })
   raft.step({ type: 'trimmed', firstPosition: 200, firstIndex: 2 })
   raft.takeEffects()
@@ -305,8 +306,8 @@ test('a peer that needs what retention dropped is marked, and told nothing but h
   assert.equal(peerOf(raft, 'n2').state, ProgressState.behindLogStart)
   assert.equal(raft.nextAppend('n2'), undefined)
   for (let tick = 0; tick < 4; tick++) raft.tick()
-  const beat = raft.takeEffects().send.find((message) => message.to === 'n2') as Append
-  assert.equal(beat.prevPosition, 200)
+  const beat = raft.takeEffects().send.find((message) => message.to === 'n2') as Install
+  assert.deepEqual([beat.type, beat.firstPosition, beat.firstIndex], ['install', 200, 2])
   // Its store was copied from another node meanwhile.
   raft.step({ type: 'peerConnected', id: 'n2' })
   raft.step(reply(raft, 'n2', { endPosition: 350, matchPosition: 300, round: beat.round }))

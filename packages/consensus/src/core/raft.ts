@@ -13,7 +13,8 @@ import {
 } from './candidate.ts'
 import { checkConfig, type NodeId, type RaftConfig } from './config.ts'
 import { type Effects, isEmpty, NOTHING, noEffects } from './effects.ts'
-import { acknowledge, onAppend, onTruncated } from './follower.ts'
+import { acknowledge, onAppend, onInstall, onTruncated } from './follower.ts'
+import { onCutWhileHealing, onMended, tryLeaveHealing } from './healing.ts'
 import {
   type AppendPlan,
   advanceCommit,
@@ -127,6 +128,7 @@ export class Raft {
     if (this.#state.role === Role.halted) return
     if ('from' in message) this.#stepPeer(message)
     else this.#stepLocal(message)
+    tryLeaveHealing(this.#state)
   }
 
   #stepPeer(message: PeerMessage): void {
@@ -135,6 +137,9 @@ export class Raft {
     switch (message.type) {
       case 'append':
         onAppend(state, message)
+        break
+      case 'install':
+        onInstall(state, message)
         break
       case 'appendReply':
         onAppendReply(state, message)
@@ -169,6 +174,7 @@ export class Raft {
         this.#onHardStateSaved(message.id)
         break
       case 'truncated':
+        onCutWhileHealing(state, state.truncatePosition)
         onTruncated(state)
         break
       case 'appended':
@@ -190,6 +196,9 @@ export class Raft {
         assert(message.firstPosition <= state.commitPosition, 'dropped uncommitted entries')
         state.log.trim(message.firstPosition, message.firstIndex)
         if (state.role === Role.leader) markLeftBehind(state)
+        break
+      case 'mended':
+        onMended(state, message.soundPosition)
         break
       case 'storageFailed':
         handOverAfterFailure(state)
@@ -296,6 +305,7 @@ export class Raft {
       termStartPosition: state.termStartPosition,
       transferTarget: state.transfer?.target ?? null,
       lastElectionReason: state.reason,
+      healing: state.healing,
       peers:
         state.role !== Role.leader
           ? []

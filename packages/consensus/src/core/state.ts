@@ -8,7 +8,7 @@ import { assert, randomBetween } from '@ringledger/base'
 import type { CheckedConfig, NodeId } from './config.ts'
 import { type Effects, noEffects } from './effects.ts'
 import { LogView } from './log-view.ts'
-import type { HardState, LogTail, PeerMessage } from './messages.ts'
+import type { HardState, Healing, LogTail, PeerMessage } from './messages.ts'
 import { Progress } from './progress.ts'
 import { ReadQueue } from './read-queue.ts'
 import { Role } from './status.ts'
@@ -47,6 +47,8 @@ export class RaftState {
   verifiedEnd: number
   /** Follower: where a truncation under way cuts; -1 without one. No entry is taken meanwhile. */
   truncatePosition = -1
+  /** Set while this node lacks what it once acknowledged: see healing.ts. */
+  healing: Healing | null
 
   /** Ticks since the machine began. */
   now = 0
@@ -102,6 +104,7 @@ export class RaftState {
     this.commitPosition = Math.max(tail.firstPosition, known)
     this.verifiedEnd = this.commitPosition
     this.durablePosition = tail.endPosition
+    this.healing = tail.healing ?? null
     this.timeoutTicks = this.peers.length === 0 ? 1 : this.retryTicks()
   }
 

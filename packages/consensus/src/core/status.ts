@@ -1,5 +1,6 @@
 /** What an operator may know about the machine, and the closed set of its roles. */
 import type { NodeId } from './config.ts'
+import type { Healing } from './messages.ts'
 import type { ProgressState } from './progress.ts'
 
 export const Role = {
@@ -43,6 +44,8 @@ export interface RaftStatus {
   readonly transferTarget: NodeId | null
   /** Why the role or the leader last changed, for people. */
   readonly lastElectionReason: string
+  /** Set while this node neither votes nor campaigns, because it lacks what it acknowledged. */
+  readonly healing: Healing | null
   /** Filled on a leader only. */
   readonly peers: readonly PeerStatus[]
 }

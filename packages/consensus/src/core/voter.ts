@@ -1,7 +1,7 @@
 /**
  * How a node answers PreVote and Vote (Raft §5.2, §5.4.1; thesis §4.2.3, §9.6).
  * Invariants: at most one vote per term, and it is synced before it leaves; nobody is voted for
- * whose log lacks an entry that this node has.
+ * whose log lacks an entry that this node has, or had and lost: a healing node says nothing.
  */
 import { type PreVote, type Vote, VoteRefusal } from './messages.ts'
 import type { RaftState } from './state.ts'
@@ -11,6 +11,7 @@ import { Role } from './status.ts'
 const YIELD_TICKS = 3
 
 export function onPreVote(state: RaftState, message: PreVote): void {
+  if (state.healing !== null) return
   const reason = judgePreVote(state, message)
   const granted = reason === VoteRefusal.none
   if (granted) {
@@ -47,6 +48,7 @@ function ownLotIsBetter(state: RaftState, message: PreVote): boolean {
 }
 
 export function onVote(state: RaftState, message: Vote): void {
+  if (state.healing !== null) return
   if (!message.transfer && state.leaderAlive(message.from)) return
   if (message.term > state.term) {
     state.becomeFollower(message.term, null, `${message.from} campaigns in term ${message.term}`)
