@@ -165,11 +165,6 @@ export class Cluster {
     await this.#startNode(this.#node(id))
   }
 
-  /** Resolves when the process of a node has ended, by itself or by a signal. */
-  async ended(id: string): Promise<void> {
-    await this.#node(id).process?.ended()
-  }
-
   /** Starts a node that has ended, with the store that it left. */
   async restart(id: string): Promise<void> {
     const node = this.#node(id)
