@@ -30,6 +30,8 @@ const NOTES: ReadonlyMap<number, string> = new Map<number, string>([
   [RequestCode.CLEAN_UNUSED_TOPIC, 'success: there is nothing to clean'],
   [RequestCode.GET_CONSUMER_RUNNING_INFO, 'passed on to the client'],
   [RequestCode.CONSUME_MESSAGE_DIRECTLY, 'passed on to the client'],
+  [RequestCode.CONTROLLER_ELECT_MASTER, 'at the leader; hands leadership to a follower'],
+  [RequestCode.CONTROLLER_GET_METADATA_INFO, 'at the leader; names itself as the controller'],
   [RequestCode.SET_MESSAGE_REQUEST_MODE, 'mode PULL; 3 for another'],
 ])
 const BEGIN = (name: string) => `<!-- ${name}: made by npm run docs -->\n`

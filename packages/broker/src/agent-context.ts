@@ -13,6 +13,7 @@ import { DayTotals } from './day-totals.ts'
 import { parseDelayLevels } from './delay-levels.ts'
 import { BROADCASTING, ConsumerGroups } from './groups.ts'
 import { HeldPulls } from './hold.ts'
+import { LeaderTransfer } from './leader-transfer.ts'
 import { LiveSettings } from './live-settings.ts'
 import { QueueLocks } from './locks.ts'
 import { LogLimiter } from './log-limiter.ts'
@@ -72,6 +73,7 @@ export class AgentContext implements BrokerContext {
   readonly offsets: ConsumerOffsets
   readonly locks: QueueLocks = new QueueLocks()
   readonly held: HeldPulls = new HeldPulls(MAX_HELD_PULLS)
+  readonly leaderTransfer: LeaderTransfer
   readonly connections: Connections = new Connections()
   readonly calls: ClientCalls = new ClientCalls()
   readonly stats: BrokerStats = new BrokerStats()
@@ -124,6 +126,8 @@ export class AgentContext implements BrokerContext {
       settings,
       role: this.role,
     })
+    const answer = this.answer.bind(this)
+    this.leaderTransfer = new LeaderTransfer({ port, clock, answer })
     this.offsets = new ConsumerOffsets(store.state, this.changes)
     this.putCounts = new PutCounts(store.queues, this.stats, this.role)
   }

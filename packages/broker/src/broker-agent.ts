@@ -50,6 +50,7 @@ export class BrokerAgent {
         this.context.connections.add({ id, remoteAddress, remoteHost }),
       onClosed: (id) => this.#housekeeping.dropConnection(id),
       onRole: (role, term, leaderId, barrierEnd) => this.#onRole(role, term, leaderId, barrierEnd),
+      onTransferEnded: (done, reason) => this.context.leaderTransfer.onEnded(done, reason),
     }
   }
 
@@ -65,6 +66,7 @@ export class BrokerAgent {
     const nowMs = context.clock.monotonicMs()
     const resumed = context.held.runReady(nowMs) > 0
     context.calls.expire(nowMs)
+    context.leaderTransfer.expire(nowMs)
     const wrote = context.role.serving && this.#writeDue(nowMs)
     this.#housekeeping.duty(nowMs)
     context.sendNotifications()
@@ -174,6 +176,7 @@ export class BrokerAgent {
     state.term = term
     state.leaderId = leaderId
     state.barrierEnd = barrierEnd
+    if (role === 'follower') this.context.leaderTransfer.onFollows(leaderId, term)
   }
 
   #stepDown(): void {

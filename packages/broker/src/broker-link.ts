@@ -25,6 +25,7 @@ export interface BrokerCommands {
   onQueueOffset(queueSlot: number, nextOffset: number): void
   onServing(term: number): void
   onCloseRequest(connectionId: number): void
+  onTransfer(brokerId: number): void
 }
 
 /** Kept free for completions, role changes and closed connections, which may not be refused. */
@@ -138,6 +139,13 @@ export class BrokerLink {
     this.#out.commit()
   }
 
+  transferEnded(done: boolean, reason: string): void {
+    const offset = this.#claim(CoreFrame.TRANSFER_ENDED, 4 + Buffer.byteLength(reason))
+    this.#out.view.setInt32(offset, done ? 1 : 0, true)
+    this.#out.bytes.write(reason, offset + 4, 'utf8')
+    this.#out.commit()
+  }
+
   /**
    * Publishes the turn's frames; `always` also wakes the broker thread when there are none (a
    * commit advanced).
@@ -189,6 +197,9 @@ export class BrokerLink {
         return
       case BrokerFrame.CLOSE:
         commands.onCloseRequest(view.getInt32(offset, true))
+        return
+      case BrokerFrame.TRANSFER:
+        commands.onTransfer(view.getInt32(offset, true))
         return
       default:
         assert(false, `unknown frame type ${type} from the broker thread`)

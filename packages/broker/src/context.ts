@@ -10,6 +10,7 @@ import type { CorePort, Role } from './core-port-api.ts'
 import type { DayTotals } from './day-totals.ts'
 import type { ConsumerGroups } from './groups.ts'
 import type { HeldPulls } from './hold.ts'
+import type { LeaderTransfer } from './leader-transfer.ts'
 import type { LiveSettings } from './live-settings.ts'
 import type { QueueLocks } from './locks.ts'
 import type { ConsumerOffsets } from './offsets.ts'
@@ -51,6 +52,7 @@ export interface BrokerContext {
   readonly offsets: ConsumerOffsets
   readonly locks: QueueLocks
   readonly held: HeldPulls
+  readonly leaderTransfer: LeaderTransfer
   readonly connections: Connections
   readonly stats: BrokerStats
   /** Refreshed before the put counters are shown. */

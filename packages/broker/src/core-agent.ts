@@ -12,6 +12,7 @@ import type { Role as BrokerRole, PublishedTopic } from './core-port-api.ts'
 import type { AppendError } from './core-port-frames.ts'
 import type { LogOrder } from './log-order.ts'
 import type { SendAnswers } from './send-answers.ts'
+import type { SendHold } from './send-hold.ts'
 
 /** The clients as a core turn meets them: sockets of this thread, or network workers. */
 export interface CoreClients {
@@ -30,6 +31,9 @@ export interface CoreAgentParts {
   answers: SendAnswers
   clients: CoreClients
   turn: Turn
+  hold: SendHold
+  /** Hands leadership to a follower by its broker id, -1 for any; see `onTransferEnded`. */
+  transfer(brokerId: number): void
   /** Drains the IO worker's reports into the replica. */
   pollStorage(): void
   /** The broker thread met a full ring and waits for room. */
@@ -59,9 +63,11 @@ export class CoreAgent implements BrokerCommands {
     order.beginTurn()
     this.#parts.pollStorage()
     this.drainBroker()
+    this.#updateHolding()
     clients.drain()
     replica.endTurn()
     answers.complete(replica.committedPosition)
+    this.#updateHolding()
     link.flush(this.#commitAdvanced)
     this.#commitAdvanced = false
     this.#inTurn = false
@@ -83,8 +89,10 @@ export class CoreAgent implements BrokerCommands {
   }
 
   onRole(role: Role, term: number, leaderId: string, barrierEnd: number): void {
-    const { order, answers, link } = this.#parts
+    const { order, answers, link, hold } = this.#parts
     order.serving = false
+    hold.onRole(role, leaderId)
+    this.#updateHolding()
     if (role !== Role.leader) answers.failAll('LEADERSHIP_LOST')
     link.role(brokerRole(role), term, leaderId, barrierEnd)
     this.touch()
@@ -107,6 +115,15 @@ export class CoreAgent implements BrokerCommands {
     }
   }
 
+  onTransfer(brokerId: number): void {
+    this.#parts.transfer(brokerId)
+  }
+
+  onTransferEnded(done: boolean, reason: string): void {
+    this.#parts.link.transferEnded(done, reason)
+    this.touch()
+  }
+
   onTopic(entry: PublishedTopic): void {
     this.#parts.order.topics.put(entry)
   }
@@ -121,8 +138,15 @@ export class CoreAgent implements BrokerCommands {
   }
 
   onServing(term: number): void {
-    const { replica, order } = this.#parts
-    if (replica.leading && replica.term === term) order.serving = true
+    const { replica, order, hold } = this.#parts
+    if (!replica.leading || replica.term !== term) return
+    order.serving = true
+    hold.onServing()
+  }
+
+  #updateHolding(): void {
+    const { order, replica, hold } = this.#parts
+    order.holding = hold.holds || replica.handingOver
   }
 
   #appendAll(

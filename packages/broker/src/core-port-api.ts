@@ -29,6 +29,8 @@ export interface CoreEvents {
   onClosed(connectionId: number): void
   /** `barrierEnd`: end position of the leader's own first entry; only meaningful for 'leader'. */
   onRole(role: Role, term: number, leaderId: string, barrierEnd: number): void
+  /** The answer to `transfer`. */
+  onTransferEnded(done: boolean, reason: string): void
 }
 
 /** What core may know of a topic, so that it can take plain sends by itself. */
@@ -95,6 +97,10 @@ export interface CorePort {
     term: number,
     nextOffsets: Iterable<readonly [slot: number, nextQueueOffset: number]>,
   ): void
+  /**
+   * Leadership is to go to the follower with this broker id, -1 for any; `onTransferEnded` follows.
+   */
+  transfer(brokerId: number): void
   /**
    * Publishes what was claimed, sent and appended since the last flush; the agent calls it once a
    * duty.

@@ -43,6 +43,8 @@ export class FakeCorePort implements CorePort {
   readonly published: Map<string, PublishedTopic> = new Map()
   readonly closed: number[] = []
   servingTerm = -1
+  /** Broker ids of who was to lead. */
+  readonly transfers: number[] = []
   flushes = 0
   /** False: appends wait for `commit()`. */
   autoCommit = true
@@ -156,6 +158,14 @@ export class FakeCorePort implements CorePort {
   serving(term: number, nextOffsets: Iterable<readonly [slot: number, next: number]>): void {
     for (const [slot, next] of nextOffsets) this.#nextOffsets[slot] = next
     this.servingTerm = term
+  }
+
+  transfer(brokerId: number): void {
+    this.transfers.push(brokerId)
+  }
+
+  endTransfer(done: boolean, reason: string): void {
+    this.#events.push((events) => events.onTransferEnded(done, reason))
   }
 
   flush(): void {

@@ -24,6 +24,8 @@ export const CoreFrame = {
   APPEND_FAILED: 5,
   /** int32 role, int32 0, float64 term, float64 barrier end, UTF-8 leader id. */
   ROLE: 6,
+  /** int32 1: leadership moved, 0: it did not; UTF-8 reason. */
+  TRANSFER_ENDED: 7,
 } as const
 
 export const BrokerFrame = {
@@ -41,6 +43,8 @@ export const BrokerFrame = {
   SERVING: 6,
   /** int32 connection id. */
   CLOSE: 7,
+  /** int32 broker id of the follower that is to lead, -1 for any. */
+  TRANSFER: 8,
 } as const
 
 export const PART_HEAD_BYTES: number = 16

@@ -63,6 +63,9 @@ class Recorder implements BrokerCommands {
   onCloseRequest(connectionId: number): void {
     this.log.push(`close ${connectionId}`)
   }
+  onTransfer(brokerId: number): void {
+    this.log.push(`transfer to ${brokerId}`)
+  }
 }
 
 function eventsInto(requests: [number, string][], log: string[]): CoreEvents {
@@ -72,6 +75,7 @@ function eventsInto(requests: [number, string][], log: string[]): CoreEvents {
     onClosed: (id) => log.push(`closed ${id}`),
     onRole: (role, term, leaderId, barrierEnd) =>
       log.push(`${role} ${term} ${leaderId} ${barrierEnd}`),
+    onTransferEnded: (done, reason) => log.push(`transfer ${done} ${reason}`),
   }
 }
 
@@ -136,11 +140,17 @@ test('connections, roles, topics and queue offsets pass the seam', () => {
   const { link, port } = connect()
   link.connected(3, '10.0.0.9:4711', Buffer.from('0a00000900001267', 'hex'))
   link.role('leader', 5, 'n1', 123_456)
+  link.transferEnded(false, 'it is too far behind')
   link.closed(3)
   link.flush(false)
   const log: string[] = []
   port.poll(eventsInto([], log))
-  assert.deepEqual(log, ['open 3 10.0.0.9:4711 0a00000900001267', 'leader 5 n1 123456', 'closed 3'])
+  assert.deepEqual(log, [
+    'open 3 10.0.0.9:4711 0a00000900001267',
+    'leader 5 n1 123456',
+    'transfer false it is too far behind',
+    'closed 3',
+  ])
   const topic = {
     topic: 'T',
     queueSlotBase: 8,
@@ -157,11 +167,19 @@ test('connections, roles, topics and queue offsets pass the seam', () => {
   ])
   port.removeTopic('T')
   port.close(3)
+  port.transfer(2)
   port.flush()
   const recorder = new Recorder()
   link.drain(recorder)
   assert.deepEqual(recorder.topics, [topic])
-  assert.deepEqual(recorder.log, ['slot 8 100', 'slot 9 7', 'serving 5', 'remove T', 'close 3'])
+  assert.deepEqual(recorder.log, [
+    'slot 8 100',
+    'slot 9 7',
+    'serving 5',
+    'remove T',
+    'close 3',
+    'transfer to 2',
+  ])
 })
 
 test('with network workers each client hears from the worker that has its connection', () => {

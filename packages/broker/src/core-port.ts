@@ -168,6 +168,12 @@ export class RingCorePort implements CorePort {
     this.flush()
   }
 
+  transfer(brokerId: number): void {
+    const offset = this.#core.claim(BrokerFrame.TRANSFER, 4)
+    this.#core.ring.view.setInt32(offset, brokerId, true)
+    this.#core.ring.commit()
+  }
+
   flush(): void {
     for (const writer of this.#writers) writer.flush()
   }

@@ -16,10 +16,11 @@ import { ledgerSettingsOf } from './ledger-settings.ts'
 import { LocalSubmit } from './local-submit.ts'
 import { LogOrder } from './log-order.ts'
 import { makeSendFront, makeSendResponder } from './make-send-front.ts'
-import type { NodeSettings } from './node-settings.ts'
+import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import { PendingSends } from './pending-sends.ts'
 import { RemoteFronts } from './remote-fronts.ts'
 import { SendAnswers, type SendOwner } from './send-answers.ts'
+import { SendHold } from './send-hold.ts'
 import { encodeStateMessage } from './state/records.ts'
 import { TopicTable } from './topic-table.ts'
 import {
@@ -72,6 +73,12 @@ export class CoreThread {
     this.#ledger.transfer()
   }
 
+  #transferTo(brokerId: number): void {
+    const target = this.#settings.peers.find(({ id }) => followerBrokerId(id) === brokerId)
+    if (target !== undefined || brokerId < 0) this.#ledger.transfer(target?.id)
+    else this.#agent.onTransferEnded(false, `no member of the group has the broker id ${brokerId}`)
+  }
+
   async close(): Promise<void> {
     this.#agent.endTurn()
     await this.#listener?.close()
@@ -101,7 +108,10 @@ export class CoreThread {
       },
       onHalted: (reason) => this.#onHalted(reason),
       onDiskFull: (full) => this.#agent.setDiskFull(full),
-      onTransferred: (done, reason) => this.#note({ kind: 'transferred', done, reason }),
+      onTransferred: (done, reason) => {
+        this.#agent.onTransferEnded(done, reason)
+        this.#note({ kind: 'transferred', done, reason })
+      },
       log: (level, line) => this.#log(level, line),
     }
   }
@@ -137,6 +147,8 @@ export class CoreThread {
       answers: new SendAnswers({ pending, link, owner }),
       clients,
       turn: this.#turn,
+      hold: new SendHold(systemClock),
+      transfer: (brokerId) => this.#transferTo(brokerId),
       pollStorage: () => this.#ledger.pollStorage(),
       wakeBroker: () => brokerBell.ring(),
     })

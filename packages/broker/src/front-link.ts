@@ -97,6 +97,11 @@ export class FrontLink {
     this.#out.commit()
   }
 
+  /** The worker is to look again, though nothing was completed. */
+  wake(): void {
+    this.#madeRoom = true
+  }
+
   /** Publishes the turn's completions and wakes the worker if it has something to do. */
   flush(): void {
     if (!this.#out.publish() && !this.#madeRoom) return

@@ -39,6 +39,10 @@ export class LocalSubmit implements SubmitPort, SendOwner {
     return this.#order.serving
   }
 
+  get holding(): boolean {
+    return this.#order.holding
+  }
+
   get nowMs(): number {
     return this.#order.nowMs
   }
@@ -48,6 +52,7 @@ export class LocalSubmit implements SubmitPort, SendOwner {
     const { parts, sizeBytes, oneWay } = send
     if (diskFull) return this.#refuse(connection, send, SendRefusal.DISK_FULL)
     const offset = pending.full ? ClaimRefusal.BUSY : log.claim(sizeBytes)
+    if (offset === ClaimRefusal.HANDING_OVER) return Taken.LATER
     if (offset < 0) return this.#refuse(connection, send, refusalOf(offset))
     const physicalOffset = log.claimedPosition + ENTRY_HEADER_BYTES
     parts.queueOffset = topics.takeOffset(topic.queueSlotBase + parts.queueId)
@@ -68,9 +73,9 @@ export class LocalSubmit implements SubmitPort, SendOwner {
     return Taken.DONE
   }
 
-  /** What has no place now is refused at once: nothing ever waits for room here. */
+  /** Sends wait for a leader, never for room: what has no room is refused at once. */
   retry(): boolean {
-    return true
+    return !this.#order.holding
   }
 
   onStored(slot: number): void {

@@ -41,6 +41,8 @@ export class LogOrder {
   serving = false
   /** No space for new segments: sends are refused with the cause until it returns. */
   diskFull = false
+  /** Sends wait where they are: leadership is on its way to this node or to another. */
+  holding = false
   readonly #clock: Clock
   #nowMs = 0
 

@@ -72,6 +72,10 @@ export class NetworkAgent implements BrokerCommands {
     assert(false, 'queue offsets are known to the core thread alone')
   }
 
+  onTransfer(): void {
+    assert(false, "leadership is the core thread's")
+  }
+
   onServing(): void {
     assert(false, 'the core thread alone decides whether this node takes writes')
   }

@@ -62,3 +62,8 @@ export interface NodeSettings extends BrokerSettings {
   /** Bytes of the log's tail that are kept in shared memory; a power of two. */
   readonly logArenaSizeBytes: number
 }
+
+/** What a member is registered as while it follows; 0 is the leader's. */
+export function followerBrokerId(nodeId: string): number {
+  return Number(nodeId.slice(1)) + 1
+}

@@ -75,6 +75,11 @@ export class PortReader {
         events.onRole(role, term, leaderId, view.getFloat64(offset + 16, true))
         return
       }
+      case CoreFrame.TRANSFER_ENDED: {
+        const reason = bytes.toString('utf8', offset + 4, offset + sizeBytes)
+        events.onTransferEnded(view.getInt32(offset, true) === 1, reason)
+        return
+      }
       default:
         assert(false, `unknown frame type ${type} for the broker thread`)
     }

@@ -37,18 +37,22 @@ export class RemoteFronts implements CoreClients, SendOwner {
 
   drain(): void {
     this.#moreWaits = false
+    // What waits in the rings is ordered, or refused, when a leader is there.
+    if (this.#parts.order.holding) return
     for (const link of this.#parts.links) {
       if (link.drain(this.#onSubmission)) this.#moreWaits = true
     }
   }
 
   flush(): void {
-    const state = this.#parts.order.serving ? CoreState.SERVING : 0
+    const { order, links } = this.#parts
+    const state = (order.serving ? CoreState.SERVING : 0) | (order.holding ? CoreState.HOLDING : 0)
     if (state !== this.#shownState) {
       this.#shownState = state
       Atomics.store(this.#parts.state, 0, state)
+      for (const link of links) link.wake()
     }
-    for (const link of this.#parts.links) link.flush()
+    for (const link of links) link.flush()
     if (this.#moreWaits) this.#parts.touch()
   }
 

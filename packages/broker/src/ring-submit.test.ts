@@ -337,3 +337,23 @@ test('what a worker submits to a node that no longer serves is refused', () => {
   assert.equal(answer?.code, ResponseCode.SERVICE_NOT_AVAILABLE)
   assert.equal(pair.log.writer.endPosition, 0)
 })
+
+test('while a leader is found nothing is taken out of the rings, and workers hold what comes', () => {
+  const pair = new Pair()
+  const { order } = pair.log
+  const wanted = { opaque: 1, queueId: 0, body: 'a', key: 'k', oneWay: false }
+  assert.equal(pair.take(0, sendFrame(wanted)), Taken.DONE)
+  pair.submit.flush()
+  order.holding = true
+  order.serving = false
+  pair.coreTurn()
+  assert.equal(pair.take(1, sendFrame({ ...wanted, opaque: 2 })), Taken.LATER)
+  assert.equal(pair.submit.retry(), false)
+  order.holding = false
+  order.serving = true
+  pair.coreTurn()
+  assert.equal(pair.submit.retry(), true)
+  pair.settle()
+  const answer = pair.clients[0]?.outbox.frames[0]
+  assert.deepEqual([answer?.opaque, answer?.code], [1, ResponseCode.SUCCESS])
+})

@@ -48,6 +48,10 @@ export class RingSubmit implements SubmitPort {
     return (Atomics.load(this.#parts.state, 0) & CoreState.SERVING) !== 0
   }
 
+  get holding(): boolean {
+    return (Atomics.load(this.#parts.state, 0) & CoreState.HOLDING) !== 0
+  }
+
   get nowMs(): number {
     return this.#nowMs
   }
@@ -83,6 +87,7 @@ export class RingSubmit implements SubmitPort {
   }
 
   retry(): boolean {
+    if (this.holding) return false
     if (!this.#full) return true
     if (this.#open.freeCount < this.#open.capacity / 8) return false
     // Asks for the longest, so that the core thread rings when there is room for that.

@@ -58,8 +58,9 @@ function setUp(pendingCapacity = 64) {
   const arena = new LogArena(LogArena.allocate({ sizeBytes: 65_536, maxEntryBytes: 8192 }))
   arena.reset(0)
   const writer = new EntryWriter(arena, 1024 * 1024, NO_LOG)
-  const log: OrderedLog = {
-    claim: (bodyBytes) => writer.claim(bodyBytes),
+  const log: OrderedLog & { handsOver: boolean } = {
+    handsOver: false,
+    claim: (bodyBytes) => (log.handsOver ? ClaimRefusal.HANDING_OVER : writer.claim(bodyBytes)),
     seal: () => writer.seal(1),
     takeBack: (end) => writer.takeBack(end),
     get end() {
@@ -113,7 +114,7 @@ function setUp(pendingCapacity = 64) {
     front.take(connections.get(7) as Connection, frame, 0, frame.length)
   const stored = (physicalOffset: number): StoredMessage =>
     decodeMessage(arena.bytes, arena.offsetOf(physicalOffset - 48) + 48)
-  return { order, take, stored, outbox, answers, pending, topics, writer, arena }
+  return { order, take, stored, outbox, answers, pending, topics, writer, arena, port, log }
 }
 
 function send(ext: Record<string, string> = {}, flag = 0): Buffer {
@@ -187,6 +188,20 @@ test('what is not plain, unknown or not served here goes to the broker thread un
   order.serving = false
   assert.equal(take(send()), Taken.FORWARD)
   assert.equal(writer.endPosition, 0)
+})
+
+test('a send waits in its socket while a leader is found, and while this one hands over', () => {
+  const { order, take, port, log, writer, outbox } = setUp()
+  log.handsOver = true
+  assert.equal(take(send()), Taken.LATER)
+  order.serving = false
+  order.holding = true
+  assert.equal(take(send()), Taken.LATER)
+  assert.equal(port.retry(), false)
+  order.holding = false
+  assert.equal(port.retry(), true)
+  assert.equal(take(send()), Taken.FORWARD, 'another leads: the broker thread says so')
+  assert.deepEqual([writer.endPosition, outbox.used], [0, 0])
 })
 
 test('a one-way send is stored and never answered', () => {

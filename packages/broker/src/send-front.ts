@@ -76,7 +76,7 @@ export class SendFront {
     if (end - bodyStart > maxMessageSize) return Taken.FORWARD
     const topic = topics.find(frame, header.topic.start, header.topic.end)
     if (topic === undefined || !this.#isPlain(topic)) return Taken.FORWARD
-    if (!port.serving) return Taken.FORWARD
+    if (!port.serving) return port.holding ? Taken.LATER : Taken.FORWARD
     const propertiesBytes = unescapeJson(
       frame,
       header.properties.start,

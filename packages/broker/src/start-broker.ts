@@ -12,7 +12,7 @@ import { Doorbell } from 'sharedarraybuffer-ringbuffer'
 import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
-import type { NodeSettings } from './node-settings.ts'
+import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import {
   allocateShared,
@@ -263,17 +263,13 @@ class BrokerProcess implements RunningBroker {
     if (!leads && this.#leaderId === '' && !this.#registeredAsLeader) return
     this.#registeredAsLeader = leads
     const registration: Registration = {
-      brokerId: leads ? 0 : this.#ownNumber + 1,
+      brokerId: leads ? 0 : followerBrokerId(this.#settings.dLegerSelfId),
       stateVersion: this.#term,
       counter: topics.counter,
       timestampMs: topics.timestampMs,
       topics: topics.topics,
     }
     this.#registrar.register(registration)
-  }
-
-  get #ownNumber(): number {
-    return Number(this.#settings.dLegerSelfId.slice(1))
   }
 
   status(): BrokerStatus {

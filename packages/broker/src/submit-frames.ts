@@ -26,4 +26,4 @@ export const COMPLETION_RING_BYTES: number = 1024 * 1024
 export const MAX_TOKENS = 16_384
 
 /** Bits of the word in which the core thread says how it takes sends. */
-export const CoreState = { SERVING: 1 } as const
+export const CoreState = { SERVING: 1, HOLDING: 2 } as const

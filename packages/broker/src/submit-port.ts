@@ -33,6 +33,8 @@ export interface SubmitPort {
    * Whether sends are ordered here as far as this thread knows; if not, the broker thread answers.
    */
   readonly serving: boolean
+  /** Whether sends are to come later, since a leader is being found. */
+  readonly holding: boolean
   /** The turn's time. Never goes back. */
   readonly nowMs: number
   /** Takes the message, or refuses it with an answer. */

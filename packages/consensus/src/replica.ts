@@ -112,6 +112,11 @@ export class Replica {
     return this.#term
   }
 
+  /** Leads, but takes no entry any more, or for some hundred milliseconds. */
+  get handingOver(): boolean {
+    return this.#leading && !this.raft.acceptsAppends
+  }
+
   get endPosition(): number {
     return this.#writer.endPosition
   }

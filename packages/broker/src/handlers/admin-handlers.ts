@@ -4,6 +4,7 @@ import { ADMIN_CLIENT_HANDLERS } from './admin-clients.ts'
 import { ADMIN_CONFIG_HANDLERS } from './admin-config.ts'
 import { ADMIN_CONSUME_STATS_HANDLERS } from './admin-consume-stats.ts'
 import { ADMIN_GROUP_HANDLERS } from './admin-group.ts'
+import { ADMIN_LEADER_HANDLERS } from './admin-leader.ts'
 import { ADMIN_OFFSET_HANDLERS } from './admin-offset.ts'
 import { ADMIN_RELAY_HANDLERS } from './admin-relay.ts'
 import { ADMIN_RUNTIME_HANDLERS } from './admin-runtime-info.ts'
@@ -15,6 +16,7 @@ export const ADMIN_HANDLERS: ReadonlyMap<number, Handler> = new Map([
   ...ADMIN_CONFIG_HANDLERS,
   ...ADMIN_CONSUME_STATS_HANDLERS,
   ...ADMIN_GROUP_HANDLERS,
+  ...ADMIN_LEADER_HANDLERS,
   ...ADMIN_OFFSET_HANDLERS,
   ...ADMIN_RELAY_HANDLERS,
   ...ADMIN_RUNTIME_HANDLERS,

@@ -35,11 +35,16 @@ export async function mqadminMain(
     return ExitCode.USAGE
   }
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(argv.map(withLongName), { from: 'user' })
     return ExitCode.OK
   } catch (error) {
     return sayFailure(error, io.stderr)
   }
+}
+
+/** Apache's one option with two letters behind one dash. */
+function withLongName(argument: string): string {
+  return argument === '-bn' ? '--brokerName' : argument
 }
 
 function newProgram(io: AdminIo): Command {

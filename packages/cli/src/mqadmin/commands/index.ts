@@ -3,6 +3,7 @@ import type { AdminCommand } from '../command.ts'
 import { brokerStatus, getBrokerConfig } from './broker-status.ts'
 import { clusterList } from './cluster-list.ts'
 import { consumerConnection, consumerProgress } from './consumer.ts'
+import { electMaster } from './elect-master.ts'
 import { resetOffsetByTime, updateSubGroup } from './group-change.ts'
 import { consumeMessage, sendMessage } from './message-move.ts'
 import { queryMsgById, queryMsgByKey, queryMsgByUniqueKey } from './message-query.ts'
@@ -14,6 +15,7 @@ export const commands: readonly AdminCommand[] = [
   clusterList,
   brokerStatus,
   getBrokerConfig,
+  electMaster,
   topicList,
   topicRoute,
   topicStatus,
