@@ -316,6 +316,7 @@ export class TestReplica {
       endPosition: position,
       conflictTerm: -1,
       round: 0,
+      diskFull: false,
     })
   }
 

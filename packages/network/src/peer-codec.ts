@@ -55,9 +55,11 @@ interface AppendReplyFields extends PeerMessage {
   readonly endPosition: number
   readonly conflictTerm: number
   readonly round: number
+  readonly diskFull: boolean
 }
 
 const FLAG_ACCEPTED = 1
+const FLAG_DISK_FULL = 2
 const MAX_SPANS = 65_535
 
 /** Plain maps and no shared record definitions: every frame can be read alone. */
@@ -209,7 +211,8 @@ function encodeAppendReply(
   const offset = batch.claim(PEER_HEADER_BYTES)
   const { head } = batch
   writePeerHeader(head, offset, PeerFrameType.appendReply, 0, payloadBytes)
-  head[offset + AT_FLAGS] = message.accepted ? FLAG_ACCEPTED : 0
+  head[offset + AT_FLAGS] =
+    (message.accepted ? FLAG_ACCEPTED : 0) | (message.diskFull ? FLAG_DISK_FULL : 0)
   head.writeInt32LE(message.term, offset + AT_TERM)
   head.writeInt32LE(message.conflictTerm, offset + AT_OTHER_TERM)
   head.writeDoubleLE(message.matchPosition, offset + AT_PREV_POSITION)
@@ -234,6 +237,7 @@ function decodeAppendReply(
     endPosition: wholeAt(buffer, start + AT_END_POSITION),
     conflictTerm: buffer.readInt32LE(start + AT_OTHER_TERM),
     round: wholeAt(buffer, start + AT_ROUND),
+    diskFull: (buffer[start + AT_FLAGS]! & FLAG_DISK_FULL) !== 0,
   }
 }
 

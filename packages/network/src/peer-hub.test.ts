@@ -101,6 +101,7 @@ const REPLY = {
   endPosition: 104_096,
   conflictTerm: -1,
   round: 3,
+  diskFull: true,
 }
 
 /** Waits until a link holds no pieces any more. */

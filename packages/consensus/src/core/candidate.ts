@@ -4,6 +4,7 @@
  * requests leave, only when that term and vote are synced.
  */
 import { assert } from '@ringledger/base'
+import { leavesElectionToOthers } from './disk-full.ts'
 import { becomeLeader } from './leader.ts'
 import type { PreVoteReply, TimeoutNow, VoteReply } from './messages.ts'
 import { Tally, tally } from './quorum.ts'
@@ -67,6 +68,10 @@ export function onElectionTimeout(state: RaftState): void {
   // A candidate whose own vote is not synced yet would only outrun its disk with new terms.
   if (state.role === Role.candidate && state.savedId < state.campaignPersistId) {
     state.setRetryTimer()
+    return
+  }
+  if (leavesElectionToOthers(state)) {
+    state.setElectionTimer()
     return
   }
   startPreVote(state, timeoutReason(state))

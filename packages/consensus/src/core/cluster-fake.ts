@@ -19,6 +19,8 @@ export interface Trouble {
   readonly transfer: number
   /** A sync that takes its time. */
   readonly slowDisk: number
+  /** A disk fills up, or has space again; a full one still takes what was accepted. */
+  readonly fullDisk: number
   /** A stopped process (SIGSTOP): keeps its state and its sockets, and does nothing for a while. */
   readonly stall: number
 }
@@ -32,6 +34,7 @@ export const CALM: Trouble = {
   disconnect: 0,
   transfer: 0,
   slowDisk: 0,
+  fullDisk: 0,
   stall: 0,
 }
 
@@ -95,6 +98,7 @@ export class FakeCluster {
       node.raft.step({ type: 'transfer', target: target.id })
       node.act()
     }
+    if (random() < trouble.fullDisk) this.#setFull(node, random() < 0.6)
     this.#collect()
   }
 
@@ -103,7 +107,10 @@ export class FakeCluster {
     this.trouble = CALM
     this.#cut = new Set()
     this.#stalled.clear()
-    for (const node of this.nodes) if (!node.alive) this.#restart(node)
+    for (const node of this.nodes) {
+      if (!node.alive) this.#restart(node)
+      this.#setFull(node, false)
+    }
   }
 
   /** True when all nodes have the same committed log and one of them leads. */
@@ -195,6 +202,12 @@ export class FakeCluster {
         return node.id
       }),
     )
+  }
+
+  #setFull(node: FakeDriver, full: boolean): void {
+    if (!node.alive) return
+    node.raft.step({ type: 'diskFull', full })
+    node.act()
   }
 
   #flap(node: FakeDriver): void {

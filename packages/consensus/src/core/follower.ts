@@ -93,6 +93,7 @@ function follow(state: RaftState, message: Append | Install): void {
   state.leaderHeardTick = state.now
   state.leaderRound = Math.max(state.leaderRound, message.round)
   state.attempts = 0
+  state.yieldedTimeouts = 0
   state.setElectionTimer()
 }
 
@@ -174,17 +175,19 @@ export function onTruncated(state: RaftState): void {
 /** Tells the leader how much of its log is durable here, unless it was told just that last. */
 export function acknowledge(state: RaftState): void {
   if (state.leaderId === null) return
-  const { told, leaderRound, durablePosition, verifiedEnd } = state
+  const { told, leaderRound, durablePosition, verifiedEnd, diskFull } = state
   if (
     told.round === leaderRound &&
     told.durablePosition === durablePosition &&
-    told.verifiedEnd === verifiedEnd
+    told.verifiedEnd === verifiedEnd &&
+    told.diskFull === diskFull
   ) {
     return
   }
   told.round = leaderRound
   told.durablePosition = durablePosition
   told.verifiedEnd = verifiedEnd
+  told.diskFull = diskFull
   reply(state, state.leaderId, true, verifiedEnd, NO_TERM, leaderRound)
 }
 
@@ -220,5 +223,6 @@ function reply(
     endPosition,
     conflictTerm,
     round,
+    diskFull: state.diskFull,
   })
 }

@@ -26,6 +26,7 @@
  *   trim n0 3                 retention drops its entries below 3
  *   mend n0                   the damaged entry is replaced by a peer's
  *   transfer n0 n1 | read n0 7 | fail n0     as the local messages
+ *   full n0 | space n0         its disk has no space | has some again
  *   status | logs             a line per node
  */
 import { assert, seededRandom } from '@ringledger/base'
@@ -74,6 +75,8 @@ export class Interaction {
     else if (name === 'transfer') this.#local(first, { type: 'transfer', target: words[1] ?? '' })
     else if (name === 'read') this.#local(first, { type: 'readIndex', id: Number(words[1]) })
     else if (name === 'fail') this.#local(first, { type: 'storageFailed', reason: 'disk failed' })
+    else if (name === 'full') this.#local(first, { type: 'diskFull', full: true })
+    else if (name === 'space') this.#local(first, { type: 'diskFull', full: false })
     else if (name === 'status') for (const node of this.#nodes.values()) this.#status(node)
     else if (name === 'logs') for (const node of this.#nodes.values()) this.#logLine(node)
     else assert(false, `no such command: ${name}`)
@@ -345,12 +348,12 @@ export class Interaction {
   #status(node: FakeDriver): void {
     const status = node.raft.status()
     const { role, term, leaderId, commitPosition, durablePosition, endPosition } = status
-    const state = node.alive ? role : 'dead'
+    const state = `${node.alive ? role : 'dead'}${status.diskFull ? '/full' : ''}`
     const head = `${node.id} ${state} term=${term} leader=${leaderId ?? '-'}`
     const ends = `commit=${commitPosition} durable=${durablePosition} end=${endPosition}`
     const peers = status.peers.map((peer) => {
       const { id, connected, matchPosition, nextPosition } = peer
-      const link = connected ? peer.state : `${peer.state}/off`
+      const link = `${peer.state}${connected ? '' : '/off'}${peer.diskFull ? '/full' : ''}`
       return ` ${id}:${link} match=${matchPosition} next=${nextPosition}`
     })
     this.#lines.push(`${head} ${ends}${peers.join('')}`)

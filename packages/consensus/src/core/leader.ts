@@ -173,6 +173,7 @@ export function onAppendReply(state: RaftState, message: AppendReply): void {
   if (message.matchPosition > end || (message.accepted && message.endPosition > end)) return
   if (message.round > state.round) return
   progress.heardTick = state.now
+  progress.diskFull = message.diskFull
   progress.ackedRound = Math.max(progress.ackedRound, message.round)
   if (message.accepted) onAccepted(state, progress, message)
   else onRefused(state, progress, message)

@@ -29,6 +29,7 @@ const SAMPLES: PeerMessage[] = [
     endPosition: 100,
     conflictTerm: 1,
     round: -1,
+    diskFull: true,
   },
   { ...HEAD, type: 'timeoutNow' },
 ]

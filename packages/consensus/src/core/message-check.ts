@@ -52,7 +52,8 @@ const CHECKS: Record<PeerMessage['type'], (fields: Fields) => boolean> = {
     isCount(fields.matchPosition, 0) &&
     isCount(fields.endPosition, 0) &&
     isCount(fields.conflictTerm, -1) &&
-    isCount(fields.round, -1),
+    isCount(fields.round, -1) &&
+    typeof fields.diskFull === 'boolean',
   install: (fields) =>
     isCount(fields.firstPosition, 0) && isCount(fields.firstIndex, 0) && isCount(fields.round, 0),
   timeoutNow: () => true,

@@ -21,9 +21,10 @@ export function describeMessage(message: PeerMessage): string {
     case 'install':
       return `${head} first=${message.firstIndex}@${message.firstPosition} round=${message.round}`
     case 'appendReply': {
-      const { accepted, matchPosition, endPosition, conflictTerm, round } = message
-      if (accepted) return `${head} match=${matchPosition} end=${endPosition} round=${round}`
-      return `${head} refused, look at ${conflictTerm}@${endPosition} round=${round}`
+      const { accepted, matchPosition, endPosition, conflictTerm, diskFull } = message
+      const round = `round=${message.round}${diskFull ? ' full' : ''}`
+      if (accepted) return `${head} match=${matchPosition} end=${endPosition} ${round}`
+      return `${head} refused, look at ${conflictTerm}@${endPosition} ${round}`
     }
     case 'timeoutNow':
       return head

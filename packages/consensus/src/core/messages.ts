@@ -147,6 +147,8 @@ export interface AppendReply extends Addressed {
   /** Refused for a wrong term at `prevPosition`: the term found there; else `NO_TERM`. */
   readonly conflictTerm: number
   readonly round: number
+  /** The sender's disk is full: it may lag, and should not lead. */
+  readonly diskFull: boolean
 }
 
 /** "Campaign now, without pre-vote": a transfer, or a leader whose disk failed. */
@@ -185,6 +187,8 @@ export type LocalMessage =
   | { readonly type: 'trimmed'; readonly firstPosition: number; readonly firstIndex: number }
   /** Damaged entries were replaced: the first one left starts here; Infinity when none is. */
   | { readonly type: 'mended'; readonly soundPosition: number }
+  /** The disk has no space for more of the log (true), or has some again. */
+  | { readonly type: 'diskFull'; readonly full: boolean }
   /** A write or sync failed: this node must never answer again. */
   | { readonly type: 'storageFailed'; readonly reason: string }
 

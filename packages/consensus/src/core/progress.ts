@@ -31,6 +31,8 @@ export class Progress {
   ackedRound = -1
   /** The round in which `nextPosition` was last moved back: older refusals are stale. */
   probeRound = 0
+  /** The peer's disk is full, by its last word. */
+  diskFull = false
   /** The tick at which the peer was last heard. */
   heardTick = 0
   /** Grows with every reset; a plan made before it is void. */
@@ -48,6 +50,7 @@ export class Progress {
     this.sentCommitPosition = -1
     this.ackedRound = -1
     this.heardTick = tick
+    this.diskFull = false
     this.probeFrom(endPosition)
   }
 

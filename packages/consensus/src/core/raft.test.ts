@@ -76,6 +76,7 @@ function reply(raft: Raft, from: string, part: Partial<AppendReply>): AppendRepl
     endPosition: 0,
     conflictTerm: NO_TERM,
     round: 1,
+    diskFull: false,
     ...part,
   }
 }

@@ -12,6 +12,7 @@ import {
   onVoteReply,
 } from './candidate.ts'
 import { checkConfig, type NodeId, type RaftConfig } from './config.ts'
+import { onDiskFull, tickDiskFull } from './disk-full.ts'
 import { type Effects, isEmpty, NOTHING, noEffects } from './effects.ts'
 import { acknowledge, onAppend, onInstall, onTruncated } from './follower.ts'
 import { onCutWhileHealing, onMended, tryLeaveHealing } from './healing.ts'
@@ -120,6 +121,7 @@ export class Raft {
     }
     tickTransfer(state)
     tickPreferred(state)
+    tickDiskFull(state)
     if (++state.heartbeatElapsed >= state.config.heartbeatTicks) broadcast(state)
   }
 
@@ -199,6 +201,9 @@ export class Raft {
         break
       case 'mended':
         onMended(state, message.soundPosition)
+        break
+      case 'diskFull':
+        onDiskFull(state, message.full)
         break
       case 'storageFailed':
         handOverAfterFailure(state)
@@ -304,6 +309,7 @@ export class Raft {
       lastTerm: log.lastTerm,
       termStartPosition: state.termStartPosition,
       transferTarget: state.transfer?.target ?? null,
+      diskFull: state.diskFull,
       lastElectionReason: state.reason,
       healing: state.healing,
       peers:
@@ -315,6 +321,7 @@ export class Raft {
               state: peer.state,
               matchPosition: peer.matchPosition,
               nextPosition: peer.nextPosition,
+              diskFull: peer.diskFull,
               silentTicks: state.now - peer.heardTick,
             })),
     }

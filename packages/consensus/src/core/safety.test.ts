@@ -12,6 +12,7 @@ const WEATHERS: Record<string, Trouble> = {
   partitions: { ...CALM, loss: 0.02, reorder: 0.05, partition: 0.004, transfer: 0.002 },
   crashes: { ...CALM, crash: 0.01, reorder: 0.05, disconnect: 0.003 },
   'slow disks and power cuts': { ...CALM, crash: 0.006, slowDisk: 0.8, partition: 0.002 },
+  'full disks': { ...CALM, fullDisk: 0.01, crash: 0.003, partition: 0.002, slowDisk: 0.3 },
   everything: {
     loss: 0.05,
     duplicate: 0.05,
@@ -21,6 +22,7 @@ const WEATHERS: Record<string, Trouble> = {
     disconnect: 0.003,
     transfer: 0.003,
     slowDisk: 0.3,
+    fullDisk: 0.003,
     stall: 0.002,
   },
 }

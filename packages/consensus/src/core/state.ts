@@ -60,7 +60,13 @@ export class RaftState {
   /** The greatest round heard from the leader of `term`. */
   leaderRound = -1
   /** Follower: its last acknowledgement to that leader; round -1: none, or a refusal came after. */
-  readonly told = { round: -1, durablePosition: 0, verifiedEnd: 0 }
+  readonly told = { round: -1, durablePosition: 0, verifiedEnd: 0, diskFull: false }
+  /** No space for more of the log here; see disk-full.ts. */
+  diskFull = false
+  /** Election timeouts that were left to others since a leader was last heard. */
+  yieldedTimeouts = 0
+  /** Leader: ticks since it last looked for a follower with space. */
+  fullElapsed = 0
   /** Campaigns since a leader was last heard. */
   attempts = 0
   reason = 'started'

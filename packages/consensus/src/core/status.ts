@@ -23,6 +23,8 @@ export interface PeerStatus {
   readonly state: ProgressState
   readonly matchPosition: number
   readonly nextPosition: number
+  /** By its last word. */
+  readonly diskFull: boolean
   /** Ticks since its last word. */
   readonly silentTicks: number
 }
@@ -42,6 +44,8 @@ export interface RaftStatus {
   /** Where the own term's first entry starts, on a leader; else -1. */
   readonly termStartPosition: number
   readonly transferTarget: NodeId | null
+  /** No space for more of the log on this node. */
+  readonly diskFull: boolean
   /** Why the role or the leader last changed, for people. */
   readonly lastElectionReason: string
   /** Set while this node neither votes nor campaigns, because it lacks what it acknowledged. */

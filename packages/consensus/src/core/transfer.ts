@@ -65,7 +65,7 @@ export function tickPreferred(state: RaftState): void {
   if (++state.preferredElapsed < state.preferredPauseTicks || state.transfer !== null) return
   state.preferredElapsed = 0
   const progress = state.peer(preferredLeaderId)
-  if (progress === undefined || !progress.connected) return
+  if (progress === undefined || !progress.connected || progress.diskFull) return
   if (state.commitPosition <= state.termStartPosition) return
   if (progress.state !== ProgressState.replicate) return
   if (state.log.endPosition - progress.matchPosition > maxBatchBytes) return
@@ -80,7 +80,14 @@ export function handOverAfterFailure(state: RaftState): void {
   let best: Progress | undefined
   for (const progress of state.peers) {
     if (!progress.connected) continue
-    if (best === undefined || progress.matchPosition > best.matchPosition) best = progress
+    if (best === undefined || isBetterHeir(progress, best)) best = progress
   }
   if (best !== undefined) sendTimeoutNow(state, best)
+}
+
+function isBetterHeir(progress: Progress, best: Progress): boolean {
+  if (progress.matchPosition !== best.matchPosition) {
+    return progress.matchPosition > best.matchPosition
+  }
+  return best.diskFull && !progress.diskFull
 }
