@@ -16,7 +16,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   broker: ['base', 'ring', 'protocol', 'consensus', 'io', 'network', 'engine'],
   'name-server': ['base', 'protocol', 'network'],
   'ledger-cli': ['base', 'protocol', 'network', 'io', 'engine'],
-  cli: ['base', 'ring', 'protocol', 'network', 'engine', 'broker', 'name-server'],
+  upgrade: ['base', 'protocol'],
+  cli: ['base', 'ring', 'protocol', 'network', 'engine', 'broker', 'name-server', 'upgrade'],
 }
 /**
  * Only files that start a thread bring these together, so that each can be tested and simulated

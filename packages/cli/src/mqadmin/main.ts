@@ -5,6 +5,7 @@ import { Admin, DEFAULT_NAME_SERVER, nameServersFrom } from './admin.ts'
 import type { AdminCommand, OptionSpec } from './command.ts'
 import { commands } from './commands/index.ts'
 import { AdminError, ExitCode, UsageError } from './errors.ts'
+import { addUpgrade } from './upgrade/commands.ts'
 import { show, type TextSink } from './view.ts'
 
 export interface AdminIo {
@@ -30,13 +31,17 @@ export async function mqadminMain(
 ): Promise<number> {
   const program = newProgram(io)
   for (const command of commands) addCommand(program, command, io, environment)
+  let exitCode: number = ExitCode.OK
+  addUpgrade(program, io, (code) => {
+    exitCode = code
+  })
   if (argv.length === 0) {
     io.stderr.write(program.helpInformation())
     return ExitCode.USAGE
   }
   try {
     await program.parseAsync(argv.map(withLongName), { from: 'user' })
-    return ExitCode.OK
+    return exitCode
   } catch (error) {
     return sayFailure(error, io.stderr)
   }
