@@ -270,6 +270,13 @@ export class Replica {
     this.#act()
   }
 
+  /** The disk has no space for more of the log, or has some again: others should lead meanwhile. */
+  onDiskFull(full: boolean): void {
+    if (this.#halted) return
+    this.#step({ type: 'diskFull', full })
+    this.#act()
+  }
+
   /** Hands the turn's work on: new bytes to the IO worker and to the peers. */
   endTurn(): void {
     if (this.#halted) return

@@ -9,6 +9,7 @@ import {
   type CommittedBoundary,
   type LogEnd,
   type PeerMessage,
+  type PeerStatus,
   Raft,
   Replica,
   type ReplicaHooks,
@@ -35,6 +36,8 @@ const TRANSFER_TICKS = 40
 export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferEnded'> {
   /** Something arrived: `endTurn` must follow in this loop turn. */
   touch(): void
+  /** Every {@link TICK_MS}, before the turn's end. */
+  onTick?(): void
   /** True: no space for new segments, entries must be refused; false: space is back. */
   onDiskFull(full: boolean): void
   /** The answer to `transfer`. */
@@ -123,14 +126,15 @@ export class LedgerCore {
   }
 
   /**
-   * Hands leadership to `targetId`, else to the follower with the most of the log; answered by
+   * Hands leadership to `targetId`, else to a follower whose disk has space, of those to the one
+   * with the most of the log; answered by
    * `onTransferred`.
    */
   transfer(targetId?: string): void {
     const status = this.replica.raft.status()
     const best = status.peers
       .filter((peer) => peer.connected && (targetId === undefined || peer.id === targetId))
-      .sort((left, right) => right.matchPosition - left.matchPosition)[0]
+      .sort(byFitness)[0]
     if (status.role !== Role.leader || best === undefined) {
       const whom = targetId === undefined ? 'there is nobody' : `${targetId} is not connected`
       this.#hooks.onTransferred(false, `${whom} to hand over to`)
@@ -171,6 +175,7 @@ export class LedgerCore {
     this.replica.tick()
     if (this.#ticks % CHECKPOINT_TICKS === 0) this.#checkpoint()
     if (this.#transferDeadline >= 0) this.#watchTransfer()
+    this.#hooks.onTick?.()
     this.#hooks.touch()
   }
 
@@ -303,10 +308,12 @@ export class LedgerCore {
       },
       onDiskFull: () => {
         hooks.onDiskFull(true)
+        replica.onDiskFull(true)
         hooks.log('error', 'the disk is full: new writes are refused until space returns')
       },
       onDiskOk: () => {
         hooks.onDiskFull(false)
+        replica.onDiskFull(false)
         hooks.log('info', 'the disk has space again: writes are taken')
       },
       onClosed: () => this.#onClosed(),
@@ -318,4 +325,9 @@ export class LedgerCore {
       },
     }
   }
+}
+
+function byFitness(left: PeerStatus, right: PeerStatus): number {
+  if (left.diskFull !== right.diskFull) return left.diskFull ? 1 : -1
+  return right.matchPosition - left.matchPosition
 }
