@@ -22,6 +22,7 @@ export interface Start {
 export class OwnProcess {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
+  readonly #closed: Promise<unknown>
 
   /** `onLine` takes stdout; without it, it goes to the log. */
   constructor(start: Start, onLine?: (line: string) => void) {
@@ -34,6 +35,7 @@ export class OwnProcess {
     closeSync(log)
     running.add(this.#child)
     this.#exited = once(this.#child, 'exit').then(() => running.delete(this.#child))
+    this.#closed = once(this.#child, 'close')
     // Writing to a process that was killed is found out by its exit.
     this.#child.stdin?.on('error', () => {})
     if (onLine !== undefined && this.#child.stdout !== null) {
@@ -63,6 +65,11 @@ export class OwnProcess {
     this.#child.stdin?.write(`${line}\n`)
   }
 
+  /** No more lines will be written. */
+  endInput(): void {
+    this.#child.stdin?.end()
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
@@ -70,6 +77,11 @@ export class OwnProcess {
   /** Resolves when it has ended, by itself or by a signal. */
   async ended(): Promise<void> {
     await this.#exited
+  }
+
+  /** Resolves when it has ended and its last line was read. */
+  async closed(): Promise<void> {
+    await this.#closed
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {

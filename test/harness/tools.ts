@@ -50,20 +50,23 @@ export function javaAdmin(home: string): Program {
 
 /** The driver of rocketmq-client-go. */
 export function goClient(): Program {
-  const source = join(CLIENTS, 'go')
   const files = ['go.mod', 'go.sum', 'main.go', 'consuming.go', 'producing.go']
-  const directory = cached(
-    'go',
-    files.map((file) => join(source, file)),
-    (made) => {
-      run('go', ['build', '-o', join(made, 'driver'), '.'], source)
-    },
-  )
+  const command = goProgram(join(CLIENTS, 'go'), files)
   return {
-    command: join(directory, 'driver'),
+    command,
     args: [],
     env: { ...process.env, ROCKETMQ_GO_LOG_LEVEL: 'warn' },
   }
+}
+
+/** Path of a program in Go, built of these files of a directory. */
+export function goProgram(source: string, files: readonly string[]): string {
+  const name = basename(source)
+  const paths = files.map((file) => join(source, file))
+  const directory = cached(name, paths, (made) => {
+    run('go', ['build', '-o', join(made, 'driver'), '.'], source)
+  })
+  return join(directory, 'driver')
 }
 
 /** The driver of npm's ali-ons. */
