@@ -34,8 +34,8 @@ export interface ReplicaHooks {
   /** Readers see the log up to `position` now; `arena.committed` says the same. */
   onCommit(position: number): void
   /**
-   * The answer to `readIndex`: what is committed up to `position` was so when it was asked, and this
-   * node led then. -1: it does not lead, or does not serve yet.
+   * The answer to `readIndex`: what is committed up to `position` was so when it was asked, and
+   * this node led then. -1: it does not lead, or does not serve yet.
    */
   onReadIndex?(id: number, position: number): void
   /** The answer to `transfer`; `done` when leadership left this node. */
@@ -176,8 +176,8 @@ export class Replica {
   }
 
   /**
-   * Leader: asks a majority whether it still leads; answered by `onReadIndex`. No lease and no clock
-   * is trusted.
+   * Leader: asks a majority whether it still leads; answered by `onReadIndex`. No lease and no
+   * clock is trusted.
    */
   readIndex(id: number): void {
     if (this.#halted) return
