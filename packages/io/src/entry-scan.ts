@@ -55,7 +55,13 @@ export interface ScanStart {
   readonly chainCrc: number | undefined
 }
 
-type VisitEntry = (position: number, sizeBytes: number, index: number, term: number) => void
+type VisitEntry = (
+  position: number,
+  sizeBytes: number,
+  index: number,
+  term: number,
+  chainCrc: number,
+) => void
 
 export class EntryScan {
   readonly #data: SegmentFiles
@@ -91,7 +97,7 @@ export class EntryScan {
       const sizeBytes = entrySize(this.#view, offset)
       term = entryTerm(this.#view, offset)
       seed = entryChainCrc(this.#view, offset)
-      visit(at, sizeBytes, index, term)
+      visit(at, sizeBytes, index, term, seed)
       position = at + sizeBytes
       index++
       entries++

@@ -274,3 +274,18 @@ test('a crash while a store of Apache is taken over loses nothing of it', () => 
     }),
   )
 })
+
+test('what a failed sync left in the page cache is written anew by the next start', () => {
+  const { disk, seam } = killedStore(0)
+  const life = new StoreFake(CONFIG, disk)
+  life.append(5)
+  life.settle()
+  disk.failOn({ operation: 'fdatasync', path: '/data/', errno: 'EIO' })
+  life.append(5)
+  assert.equal(life.settle().at(-1)?.kind, 'failed')
+  disk.kill()
+  const found = openStore(CONFIG, disk).recovered.tail.lastIndex
+  assert.ok(found >= 4 && seam.recovered.tail.lastIndex === -1)
+  disk.crash()
+  assert.equal(openStore(CONFIG, disk).recovered.tail.lastIndex, found)
+})

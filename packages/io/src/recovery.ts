@@ -248,16 +248,35 @@ class Recovery {
   /**
    * Scans, and writes the index units of what it meets, whatever stood there. First comes a sync: a
    * killed process may have left entries in the page cache only, and an index unit must never
-   * outlive its entry.
+   * outlive its entry. Entries without a unit may be what a failed sync left in the page cache: no
+   * later sync would write them, so they are written anew.
    */
   #scanAndIndex(start: ScanStart): ScanResult {
     this.#data.syncFrom(start.position)
     const writer = new IndexWriter(this.#index)
-    const result = this.#scan.run(start, (position, sizeBytes, index, term) => {
+    /** Behind the last entry that a unit proves. */
+    let proven = start
+    let complete = true
+    const result = this.#scan.run(start, (position, sizeBytes, index, term, chainCrc) => {
+      complete = complete && this.#hasUnit(position, sizeBytes, index, term)
+      if (!complete) return
+      writer.add(position, sizeBytes, index, term)
+      proven = { position: position + sizeBytes, index: index + 1, term, chainCrc }
+    })
+    writer.flush()
+    if (complete) return result
+    this.#data.writeAnew(proven.position, result.end.position)
+    this.#scan.run(proven, (position, sizeBytes, index, term) => {
       writer.add(position, sizeBytes, index, term)
     })
     writer.flush()
     return result
+  }
+
+  #hasUnit(position: number, sizeBytes: number, index: number, term: number): boolean {
+    const { unit } = this.#table
+    if (!this.#table.read(index)) return false
+    return unit.position === position && unit.sizeBytes === sizeBytes && unit.term === term
   }
 
   /** Judges what stands behind the end, cuts it off, and makes durable what is kept. */

@@ -11,6 +11,7 @@ import { type Disk, type DiskFile, OpenMode } from './disk.ts'
 
 /** Descriptors kept open for files that are not waiting for a sync. */
 const MAX_OPEN_FILES = 6
+const COPY_BYTES: number = 1024 ** 2
 
 export class SegmentFiles {
   readonly segmentBytes: number
@@ -140,6 +141,18 @@ export class SegmentFiles {
     for (const base of this.#bases) {
       if (base + this.segmentBytes > position) this.#file(base).sync()
     }
+  }
+
+  /** Writes what [from, to) holds once more, and makes it durable. */
+  writeAnew(from: number, to: number): void {
+    const bytes = Buffer.alloc(Math.min(to - from, COPY_BYTES))
+    for (let position = from; position < to; ) {
+      const sizeBytes = this.readAt(position, bytes, 0, Math.min(to - position, bytes.length))
+      assert(sizeBytes > 0, 'what was just scanned can be read')
+      this.writeAt(position, bytes, 0, sizeBytes)
+      position += sizeBytes
+    }
+    this.sync()
   }
 
   /**
