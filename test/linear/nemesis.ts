@@ -1,0 +1,211 @@
+/**
+ * Faults in an order that a seed decides: processes killed, processes stopped, the network between
+ * members cut in all ways. Owns the rule that every fault ends: whatever was stopped goes on, what
+ * was killed is started, what was cut is whole before the next one.
+ */
+import type { Random } from '@ringledger/base'
+import { oneOf } from './actor.ts'
+import type { Direction, Lab } from './lab.ts'
+import type { Members } from './members.ts'
+import { pause } from './pause.ts'
+
+export type FaultKind = 'kill' | 'stop' | 'partition'
+
+export interface NemesisOptions {
+  readonly lab: Lab
+  readonly groups: readonly Members[]
+  readonly random: Random
+  /** The node that acknowledged last, as far as anyone knows. */
+  readonly leader: () => string | undefined
+  readonly onFault: (kind: FaultKind, words: string) => void
+}
+
+interface Fault {
+  readonly kind: FaultKind
+  readonly words: string
+  /** `leader` first, then the others in any order. */
+  readonly run: (order: readonly [string, string, string]) => Promise<void>
+}
+
+const SHORTEST_MS = 200
+const LONGEST_MS = 3000
+const SHORTEST_PAUSE_MS = 300
+const LONGEST_PAUSE_MS = 1500
+
+export class Nemesis {
+  readonly #options: NemesisOptions
+  readonly #faults: readonly Fault[]
+  #bag: Fault[] = []
+
+  constructor(options: NemesisOptions) {
+    this.#options = options
+    this.#faults = [...this.#kills(), ...this.#stops(), ...this.#partitions()]
+  }
+
+  /** Resolves after the first fault that ends when `over` says so. */
+  async run(over: () => boolean): Promise<void> {
+    const { random, onFault } = this.#options
+    while (!over()) {
+      const fault = this.#next()
+      onFault(fault.kind, fault.words)
+      await fault.run(this.#order())
+      await pause(SHORTEST_PAUSE_MS + random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS))
+    }
+  }
+
+  /** Every fault once, in a new order each time. */
+  #next(): Fault {
+    if (this.#bag.length === 0) this.#bag = this.#shuffled(this.#faults)
+    return this.#bag.pop()!
+  }
+
+  #order(): [string, string, string] {
+    const { lab, leader } = this.#options
+    const ids = this.#shuffled(lab.nodes.map(({ id }) => id))
+    const first = leader() ?? ids[0]!
+    return [first, ...ids.filter((id) => id !== first)] as [string, string, string]
+  }
+
+  #kills(): Fault[] {
+    const kill = (words: string, chosen: (order: readonly string[]) => string[]): Fault => ({
+      kind: 'kill',
+      words: `kill -9 of ${words}`,
+      run: async (order) => {
+        await this.#kill(chosen(order))
+        await this.#while()
+        this.#start(chosen(order))
+      },
+    })
+    return [
+      kill('the leader', ([leader]) => [leader!]),
+      kill('the leader', ([leader]) => [leader!]),
+      kill('a follower', ([, follower]) => [follower!]),
+      kill('a leader and a follower', ([leader, follower]) => [leader!, follower!]),
+      kill('both followers', ([, ...followers]) => followers),
+      kill('all', (order) => [...order]),
+      {
+        kind: 'kill',
+        words: 'kill -9 of the leader, cut off a while before',
+        run: async ([leader, ...others]) => {
+          await this.#cutWhile(both([leader], others))
+          await this.#kill([leader])
+          await this.#while()
+          this.#start([leader])
+        },
+      },
+    ]
+  }
+
+  #stops(): Fault[] {
+    const stop = (words: string, chosen: (order: readonly string[]) => string[]): Fault => ({
+      kind: 'stop',
+      words: `SIGSTOP of ${words}`,
+      run: async (order) => {
+        this.#signal(chosen(order), 'SIGSTOP')
+        await this.#while()
+        this.#signal(chosen(order), 'SIGCONT')
+      },
+    })
+    return [
+      stop('the leader', ([leader]) => [leader!]),
+      stop('the leader', ([leader]) => [leader!]),
+      stop('a follower', ([, follower]) => [follower!]),
+      stop('a leader and a follower', ([leader, follower]) => [leader!, follower!]),
+      stop('both followers', ([, ...followers]) => followers),
+      {
+        kind: 'stop',
+        words: 'SIGSTOP of the leader, kill -9 of another meanwhile',
+        run: async ([leader, next]) => {
+          this.#signal([leader], 'SIGSTOP')
+          await this.#while()
+          await this.#kill([next])
+          this.#signal([leader], 'SIGCONT')
+          await this.#while()
+          this.#start([next])
+        },
+      },
+    ]
+  }
+
+  #partitions(): Fault[] {
+    const cut = (words: string, chosen: (order: readonly string[]) => Direction[]): Fault => ({
+      kind: 'partition',
+      words,
+      run: async (order) => await this.#cutWhile(chosen(order)),
+    })
+    return [
+      cut('the leader cut off', ([leader, ...others]) => both([leader!], others)),
+      cut('a follower cut off', ([leader, follower, other]) =>
+        both([follower!], [leader!, other!]),
+      ),
+      cut('nobody hears the leader', ([leader, ...others]) => directions([leader!], others)),
+      cut('the leader hears nobody', ([leader, ...others]) => directions(others, [leader!])),
+      cut('a follower does not hear the leader', ([leader, one]) => directions([leader!], [one!])),
+      cut('the leader does not hear a follower', ([leader, one]) => directions([one!], [leader!])),
+      cut('the leader and a follower apart', ([leader, one]) => both([leader!], [one!])),
+      cut('all apart', ([one, two, three]) => [
+        ...both([one!], [two!, three!]),
+        ...both([two!], [three!]),
+      ]),
+      this.#unplugged('the leader without a link', ([leader]) => [leader]),
+      this.#unplugged('a follower without a link', ([, follower]) => [follower]),
+    ]
+  }
+
+  #unplugged(words: string, chosen: (order: readonly string[]) => (string | undefined)[]): Fault {
+    const { lab } = this.#options
+    return {
+      kind: 'partition',
+      words,
+      run: async (order) => {
+        lab.unplug(chosen(order) as string[])
+        await this.#while()
+        lab.heal()
+      },
+    }
+  }
+
+  async #cutWhile(cut: readonly Direction[]): Promise<void> {
+    const { lab } = this.#options
+    lab.partition(cut)
+    await this.#while()
+    lab.heal()
+  }
+
+  async #while(): Promise<void> {
+    const share = this.#options.random() ** 2
+    await pause(SHORTEST_MS + share * (LONGEST_MS - SHORTEST_MS))
+  }
+
+  async #kill(ids: readonly string[]): Promise<void> {
+    const { groups } = this.#options
+    await Promise.all(groups.flatMap((group) => ids.map((id) => group.kill(id))))
+  }
+
+  #start(ids: readonly string[]): void {
+    for (const group of this.#options.groups) for (const id of ids) group.start(id)
+  }
+
+  #signal(ids: readonly string[], signal: 'SIGSTOP' | 'SIGCONT'): void {
+    for (const group of this.#options.groups) for (const id of ids) group.signal(id, signal)
+  }
+
+  #shuffled<Value>(values: readonly Value[]): Value[] {
+    const rest = [...values]
+    const taken: Value[] = []
+    while (rest.length > 0) {
+      const value = oneOf(rest, this.#options.random)
+      taken.push(value)
+      rest.splice(rest.indexOf(value), 1)
+    }
+    return taken
+  }
+}
+
+function directions(from: readonly string[], to: readonly string[]): Direction[] {
+  return from.flatMap((one) => to.map((other) => ({ from: one, to: other })))
+}
+
+function both(some: readonly string[], others: readonly string[]): Direction[] {
+  return [...directions(some, others), ...directions(others, some)]
+}
