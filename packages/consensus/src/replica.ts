@@ -197,6 +197,7 @@ export class Replica {
     if (this.#leading) this.#publish()
     this.raft.tick()
     this.#act()
+    this.#replicator.tick()
   }
 
   onPeerConnected(id: string): void {

@@ -7,6 +7,7 @@
 import { assert } from '@ringledger/base'
 import { entryIndex, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { CatchUpPace } from './catch-up-pace.ts'
 import type { AppendPlan, PeerMessage, Raft } from './core/index.ts'
 import type { CatchUpReader, EntryRange, LogPiece, PeerTransport } from './ports.ts'
 
@@ -30,6 +31,9 @@ export class Replicator {
   readonly #options: ReplicatorOptions
   readonly #buffers = new Map<string, Buffer>()
   readonly #reading = new Set<string>()
+  #pace = new CatchUpPace(0)
+  /** Peers that the pace keeps back until the next tick. */
+  readonly #paced = new Set<string>()
   #leading = false
 
   constructor(options: ReplicatorOptions) {
@@ -38,7 +42,18 @@ export class Replicator {
 
   leadershipChanged(leading: boolean): void {
     this.#leading = leading
+    this.#pace = new CatchUpPace(this.#options.raft.endPosition)
+    this.#paced.clear()
     this.dirty = leading
+  }
+
+  /** A tick of time has passed. */
+  tick(): void {
+    if (!this.#leading) return
+    this.#pace.tick(this.#options.raft.endPosition)
+    if (this.#paced.size === 0 || !this.#pace.open) return
+    this.#paced.clear()
+    this.dirty = true
   }
 
   /** End of a turn: every peer gets what it may have. */
@@ -78,11 +93,13 @@ export class Replicator {
 
   #pump(id: string): void {
     const { raft, peers, arena } = this.#options
+    if (this.#paced.has(id)) return
     while (this.#leading && !this.#reading.has(id) && peers.queuedBytes(id) < MAX_QUEUED_BYTES) {
       const plan = raft.nextAppend(id)
       if (plan === undefined) return
       if (!arena.holds(plan.prevPosition)) {
-        this.#pumpFromFile(plan)
+        if (this.#pace.open) this.#pumpFromFile(plan)
+        else this.#keepBack(plan)
         return
       }
       const range = this.#rangeInArena(plan)
@@ -125,6 +142,11 @@ export class Replicator {
     return range
   }
 
+  #keepBack(plan: AppendPlan): void {
+    this.#options.raft.cancelAppend(plan)
+    this.#paced.add(plan.to)
+  }
+
   #pumpFromFile(plan: AppendPlan): void {
     const done = (): void => {
       this.#reading.delete(plan.to)
@@ -150,6 +172,7 @@ export class Replicator {
     const { reader, raft, peers } = this.#options
     const range = await reader.range(plan.prevPosition, plan.limitPosition, plan.maxBytes)
     const sizeBytes = range.endPosition - plan.prevPosition
+    this.#pace.take(sizeBytes)
     const buffer = this.#bufferFor(plan.to, sizeBytes)
     await reader.readAsync(plan.prevPosition, range.endPosition, buffer)
     const message = raft.sendAppend(plan, range.endPosition, range.lastIndex)
