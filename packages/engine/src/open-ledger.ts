@@ -8,8 +8,8 @@ import { LedgerError, workerUrl } from '@ringledger/base'
 import { type Recovered, startIoWorker, storeLayout } from '@ringledger/io'
 import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import type { Ledger, LedgerLog, LedgerOptions } from './ledger.ts'
-import { LedgerClient } from './ledger-client.ts'
 import { allocateRings, type LedgerRings } from './ledger-frames.ts'
+import { LedgerHandle } from './ledger-handle.ts'
 import type { LedgerNote, LedgerOrder, LedgerWorkerData } from './ledger-notes.ts'
 import { settingsOf } from './ledger-options.ts'
 import { allocateLedgerState, LedgerStateReader, type LedgerStateShared } from './ledger-state.ts'
@@ -58,7 +58,7 @@ class Opening {
   readonly #rings: LedgerRings
   readonly #state: LedgerStateShared
   readonly #log: LedgerLog
-  #client: LedgerClient | undefined
+  #client: LedgerHandle | undefined
   /** The threads were told to end. */
   #ending = false
 
@@ -113,7 +113,7 @@ class Opening {
     return client
   }
 
-  #makeClient(ended: Promise<void>): LedgerClient {
+  #makeClient(ended: Promise<void>): LedgerHandle {
     const settings = this.#settings
     const state = new LedgerStateReader(this.#state)
     const arena = new LogArena(this.#shared.arena)
@@ -128,7 +128,7 @@ class Opening {
       memberIds,
       maxBodyBytes: settings.maxEntryBytes - HEADER_BYTES,
     })
-    return new LedgerClient({
+    return new LedgerHandle({
       settings,
       log: this.#log,
       queue,

@@ -24,7 +24,7 @@ import type { LogReads } from './log-reads.ts'
 import type { RequestQueue } from './request-queue.ts'
 import type { LedgerSettings } from './settings.ts'
 
-export interface LedgerClientParts {
+export interface LedgerHandleParts {
   readonly settings: LedgerSettings
   readonly log: (level: 'info' | 'warn' | 'error', line: string) => void
   readonly queue: RequestQueue
@@ -48,8 +48,8 @@ interface Waiting<Value> {
 /** A net under the doorbell's protocol, which loses no ring. */
 const RECHECK_MS = 250
 
-export class LedgerClient implements Ledger {
-  readonly #parts: LedgerClientParts
+export class LedgerHandle implements Ledger {
+  readonly #parts: LedgerHandleParts
   readonly #handlers = new Set<LedgerHandlers>()
   readonly #listening: { close(): void }
   #failure: LedgerFailure | undefined
@@ -64,7 +64,7 @@ export class LedgerClient implements Ledger {
   #broken = false
   readonly #leaderWaits = new Set<() => void>()
 
-  constructor(parts: LedgerClientParts) {
+  constructor(parts: LedgerHandleParts) {
     this.#parts = parts
     this.#toldPosition = parts.reads.committed.position
     this.#listening = parts.bell.listen(() => this.#onWake(), RECHECK_MS)
