@@ -30,9 +30,12 @@ function isHot(path: string): boolean {
   return !isTest(path) && HOT_FILES.some((pattern) => pattern.test(path))
 }
 
+/** Packages that are commands: stdout and the process are theirs. */
+const COMMAND_PACKAGES: readonly string[] = ['cli', 'ledger-cli']
+
 function isLibrary(path: string): boolean {
   const home = packageOf(path)
-  return home !== undefined && home !== 'cli' && !isTest(path)
+  return home !== undefined && !COMMAND_PACKAGES.includes(home) && !isTest(path)
 }
 
 export const BANS: readonly Ban[] = [
