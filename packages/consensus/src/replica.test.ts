@@ -285,6 +285,40 @@ test('a peer that does not read is let go, and gets what it missed from the file
   assert.match(node.log.join(), /cannot read the log for n2: EIO/)
 })
 
+test('a peer far behind is kept back while clients write, and goes on with the next tick', async () => {
+  const node = new TestReplica()
+  node.elect()
+  node.replica.tick()
+  while (node.replica.endPosition < 900 * 1024) {
+    node.append(2000)
+    node.settle()
+  }
+  node.replica.tick()
+  let reached = 0
+  const serve = async (): Promise<number> => {
+    const before = reached
+    for (let reads = 1; reads > 0; ) {
+      node.accept('n2', reached)
+      node.replica.endTurn()
+      await eventsHandled()
+      const under = node.reader.reads.splice(0)
+      reads = under.length
+      for (const { to, finish } of under) {
+        reached = to
+        finish()
+      }
+      await eventsHandled()
+      node.peers.sent.length = 0
+    }
+    return reached - before
+  }
+  const first = await serve()
+  assert.ok(first >= 800 * 1024 && first < 810 * 1024, `${first} bytes in a tick`)
+  assert.equal(await serve(), 0)
+  node.replica.tick()
+  assert.ok((await serve()) > 0)
+})
+
 test('a read that ends in a later term is not sent', async () => {
   const node = new TestReplica()
   node.elect()
