@@ -1,0 +1,63 @@
+/**
+ * The group under measurement: three brokers and a name server as processes of their own, with the
+ * shipped defaults, on free ports, in a directory that goes away with them.
+ */
+import { Cluster } from '../../test/harness/cluster.ts'
+import { eventually } from '../../test/harness/eventually.ts'
+import { queueEnds } from '../../test/load/audit.ts'
+
+export const TOPIC = 'Resilience'
+
+export async function startGroup(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
+  const cluster = await Cluster.start({ nodes: 3, settings })
+  await cluster.createTopic(TOPIC, 4)
+  return cluster
+}
+
+export function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, durationMs)
+  })
+}
+
+/** @throws Error when it takes longer: whatever was to come will not come. */
+export async function within<T>(limitMs: number, what: string, coming: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${limitMs} ms`)), limitMs)
+  })
+  try {
+    return await Promise.race([coming, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export function addresses(cluster: Cluster): string[] {
+  return cluster.ids.map((id) => cluster.addressOf(id))
+}
+
+export function idOf(cluster: Cluster, address: string): string {
+  const id = cluster.ids.find((candidate) => cluster.addressOf(candidate) === address)
+  if (id === undefined) throw new Error(`${address} is no broker of the group`)
+  return id
+}
+
+/** Resolves when `id` has everything that the node at `leaderAddress` has now. */
+export async function caughtUp(
+  cluster: Cluster,
+  id: string,
+  leaderAddress: string,
+  limitMs: number,
+): Promise<void> {
+  const wanted = await queueEnds(leaderAddress, TOPIC)
+  await eventually(
+    async () => {
+      const own = await queueEnds(cluster.addressOf(id), TOPIC)
+      return wanted.every((end, queueId) => (own[queueId] ?? 0) >= end) ? true : undefined
+    },
+    { what: `${id} has caught up`, limitMs },
+  )
+}

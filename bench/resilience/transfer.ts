@@ -1,0 +1,51 @@
+/** Leadership is handed over on request, again and again, while a load runs. */
+import { RequestCode } from '@ringledger/protocol'
+import { ask } from '../../test/harness/name-server.ts'
+import { addresses, caughtUp, idOf, pause, startGroup, TOPIC, within } from './group.ts'
+import { Load } from './load.ts'
+import { gapReport, type Report, type Settings, type Show } from './outcome.ts'
+
+/** How long the load is watched after a transfer. */
+const WATCHED_MS = 300
+const SETTLE_LIMIT_MS = 30_000
+const CATCH_UP_LIMIT_MS = 30_000
+
+/** Issue 4. */
+const BARS = { p99: 100 }
+
+export async function measureTransfer(settings: Settings, show: Show): Promise<Report> {
+  const { times, bodyBytes, connections, window, rate } = settings
+  const cluster = await startGroup()
+  const gaps: number[] = []
+  const quiet: number[] = []
+  try {
+    const brokers = addresses(cluster)
+    const load = await Load.start({ brokers, topic: TOPIC, bodyBytes, connections, window, rate })
+    const { acknowledgements } = load
+    await pause(WATCHED_MS)
+    for (let time = 1; time <= times; time++) {
+      const from = idOf(cluster, load.leaderAddress)
+      const at = (cluster.ids.indexOf(from) + 1) % cluster.ids.length
+      const target = cluster.ids[at] as string
+      await caughtUp(cluster, target, load.leaderAddress, CATCH_UP_LIMIT_MS)
+      quiet.push(acknowledgements.takeLongestMs())
+      await electMaster(load.leaderAddress, at + 1)
+      await pause(WATCHED_MS)
+      await within(SETTLE_LIMIT_MS, `writes at ${target}`, acknowledgements.more(1))
+      const gapMs = acknowledgements.takeLongestMs()
+      gaps.push(gapMs)
+      show(`transfer ${time} of ${times}: ${from} to ${target}, ${gapMs.toFixed(1)} ms`)
+    }
+    await load.end()
+    const { errors, count } = acknowledgements
+    return gapReport({ gaps, quiet, errors, acknowledged: count }, BARS)
+  } finally {
+    await cluster.stop()
+  }
+}
+
+/** What `mqadmin electMaster` asks. @throws Error when the broker refuses. */
+async function electMaster(address: string, brokerId: number): Promise<void> {
+  const ext = { brokerId: String(brokerId), designateElect: 'true' }
+  await ask(address, { code: RequestCode.CONTROLLER_ELECT_MASTER, ext })
+}
