@@ -23,22 +23,32 @@ import { onDisk, syncDirectory } from '../store/file-io.ts'
  */
 export function replaceText(path: string, text: string): void {
   const directory = dirname(path)
-  const draft = `${path}.tmp`
   onDisk(`write of ${path}`, () => {
     mkdirSync(directory, { recursive: true })
-    const descriptor = openSync(draft, 'w')
-    try {
-      const bytes = Buffer.from(text)
-      let done = 0
-      while (done < bytes.length) done += writeSync(descriptor, bytes, done)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
+    if (existsSync(path)) {
+      writeDraft(path, text)
+      renameSync(path, `${path}.bak`)
+    } else {
+      // A file that rots before it is ever replaced has its copy, too.
+      writeDraft(path, text)
+      renameSync(`${path}.tmp`, `${path}.bak`)
+      writeDraft(path, text)
     }
-    if (existsSync(path)) renameSync(path, `${path}.bak`)
-    renameSync(draft, path)
+    renameSync(`${path}.tmp`, path)
   })
   syncDirectory(directory)
+}
+
+function writeDraft(path: string, text: string): void {
+  const descriptor = openSync(`${path}.tmp`, 'w')
+  try {
+    const bytes = Buffer.from(text)
+    let done = 0
+    while (done < bytes.length) done += writeSync(descriptor, bytes, done)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /**
@@ -46,7 +56,11 @@ export function replaceText(path: string, text: string): void {
  * `parse`; undefined when neither exists. Throws LedgerError `CORRUPT` when there is text but none
  * of it can be used.
  */
-export function readText<Value>(path: string, parse: (text: string) => Value): Value | undefined {
+export function readText<Value>(
+  path: string,
+  log: (line: string) => void,
+  parse: (text: string) => Value,
+): Value | undefined {
   let failure: unknown
   for (const candidate of [path, `${path}.bak`]) {
     const text = textOf(candidate)
@@ -55,6 +69,7 @@ export function readText<Value>(path: string, parse: (text: string) => Value): V
       return parse(text)
     } catch (error) {
       failure = error
+      log(`${candidate} is not used: ${String(error)}`)
     }
   }
   if (failure === undefined) return undefined

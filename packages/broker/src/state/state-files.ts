@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { parseLenientJson } from '@ringledger/protocol'
+import { formatChecksummed, verifyChecksummed } from './checksummed-json.ts'
 import { readText, replaceText } from './config-file.ts'
 import {
   type DataVersion,
@@ -32,12 +33,14 @@ type Fields = Record<string, unknown>
 
 export class StateFiles {
   readonly #directory: string
+  readonly #log: (line: string) => void
   #saved: Versions | undefined
   #savedPosition = 0
 
   /** `directory`: `<storePathRootDir>/config` */
-  constructor(directory: string) {
+  constructor(directory: string, log: (line: string) => void = () => {}) {
     this.#directory = directory
+    this.#log = log
   }
 
   /** Records that end here or below need not be applied again after a restart. */
@@ -102,12 +105,13 @@ export class StateFiles {
     return true
   }
 
-  #write(name: string, value: unknown): void {
-    replaceText(join(this.#directory, name), JSON.stringify(value))
+  #write(name: string, value: object): void {
+    replaceText(join(this.#directory, name), formatChecksummed(value))
   }
 
   #read(name: string): Fields | undefined {
-    return readText(join(this.#directory, name), (text) => {
+    return readText(join(this.#directory, name), this.#log, (text) => {
+      verifyChecksummed(text)
       const value = parseLenientJson(text)
       if (!isObject(value)) throw new LedgerError('CORRUPT', 'not an object')
       return value

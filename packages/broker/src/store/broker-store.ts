@@ -131,7 +131,7 @@ export class BrokerStore {
     })
     const { mark } = recovered
     this.rebuilding = recovered.rebuilt && logEndPosition > logFirstPosition
-    this.#stateFiles = new StateFiles(join(rootDirectory, 'config'))
+    this.#stateFiles = new StateFiles(join(rootDirectory, 'config'), log)
     this.state = this.#loadState()
     this.#dispatcher = new Dispatcher({
       arena,
