@@ -37,6 +37,8 @@ export interface StoreView {
   readonly delayProgress: Pick<DelayProgress, 'deliveredEarly'>
   readonly caughtUp: boolean
   readonly dispatchedPosition: number
+  /** Writes a damaged unit of a consume queue anew from the log; false when that has it not. */
+  repairUnit(topic: string, queueId: number, queueOffset: number): boolean
   /** Applies up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries?: number): boolean
   /** Write-back, a bounded piece of it; true when it wants another turn at once. */

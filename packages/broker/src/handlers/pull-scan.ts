@@ -3,7 +3,7 @@
  * table of rocketmq-remoting.md §5.4. One instance is used for all pulls, so nothing is allocated
  * per message.
  */
-import { ResponseCode } from '@ringledger/protocol'
+import { MAX_FRAME_BYTES, MIN_MESSAGE_BYTES, ResponseCode } from '@ringledger/protocol'
 import type { QueueView } from '../store-view.ts'
 import { passesTags, type Subscription } from '../subscription.ts'
 
@@ -29,6 +29,8 @@ export class PullScan {
   nextBeginOffset = 0
   minOffset = 0
   maxOffset = 0
+  /** The scan ended at this unit because it cannot be one of a message; -1: it did not. */
+  damagedOffset = -1
 
   #subscription: Subscription | undefined
   #maxMessages = 0
@@ -43,6 +45,7 @@ export class PullScan {
   ): void {
     this.count = 0
     this.totalBytes = 0
+    this.damagedOffset = -1
     this.minOffset = queue?.minOffset ?? 0
     this.maxOffset = queue?.maxOffset ?? 0
     if (queue === undefined) this.#outside(offset, 'NO_MATCHED_LOGIC_QUEUE')
@@ -74,6 +77,11 @@ export class PullScan {
     sizeBytes: number,
     tagsCode: number,
   ): boolean => {
+    if (sizeBytes < MIN_MESSAGE_BYTES || sizeBytes > MAX_FRAME_BYTES) {
+      this.damagedOffset = queueOffset
+      this.#stoppedAt = queueOffset
+      return false
+    }
     if (!passesTags(this.#subscription as Subscription, tagsCode)) return true
     if (this.count > 0 && this.totalBytes + sizeBytes > this.#maxBytes) {
       this.#stoppedAt = queueOffset

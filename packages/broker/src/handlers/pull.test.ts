@@ -231,7 +231,9 @@ test('messages that vanish while they are read shorten the answer', (t) => {
   reader.read = () => {
     throw new Error('the disk is gone')
   }
-  assert.deepEqual(outcome(pull(broker)), [20, 'MESSAGE_WAS_REMOVING', 1])
+  const unreadable = pull(broker)
+  assert.equal(unreadable?.code, 1)
+  assert.match(unreadable?.remark ?? '', /offset 0 cannot be read on this node/)
   assert.match(broker.logLines.join('\n'), /the disk is gone/)
 })
 
@@ -248,4 +250,34 @@ test('a node that stops answers what it holds, and holds nothing any more', (t) 
   assert.equal(pull(broker, { suspendTimeoutMillis: '0' })?.code, 19)
   send(broker, 'A')
   assert.equal(pull(broker)?.code, 0, 'what is there is still given')
+})
+
+test('a damaged unit is repaired from the log, and its message is not passed over', (t) => {
+  const broker = brokerWith(t)
+  for (const body of ['a', 'b', 'c', 'd']) send(broker, 'A', body)
+  const queue = broker.store.queues.find(TOPIC, 0)
+  const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+  const sound = [0, 1, 2, 3].map((at) => {
+    assert.ok(queue?.unitAt(at, unit))
+    return { ...unit }
+  })
+  const { physicalOffset, sizeBytes, tagsCode } = sound[1]!
+  const other = sound[2]!
+  for (const [offset, size] of [
+    [physicalOffset ^ 0x10, sizeBytes],
+    [2 ** 52, sizeBytes],
+    [physicalOffset, sizeBytes ^ 1],
+    [physicalOffset, sizeBytes ^ (1 << 30)],
+    [physicalOffset, -sizeBytes],
+    [other.physicalOffset, other.sizeBytes],
+  ] as const) {
+    queue?.rewriteUnit(1, offset, size, tagsCode)
+    assert.deepEqual(outcome(pull(broker)), [0, 'FOUND', 1])
+    assert.deepEqual(outcome(pull(broker, { queueOffset: '1' })), [20, 'UNIT_REPAIRED', 1])
+    const answer = pull(broker, { queueOffset: '1' })
+    const bodies = messagesIn(answer?.body ?? Buffer.alloc(0)).map(
+      (message) => (message as { body: unknown }).body,
+    )
+    assert.deepEqual(bodies, ['62', '63', '64'])
+  }
 })

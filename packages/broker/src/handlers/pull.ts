@@ -4,7 +4,14 @@
  * every node; only a leader that serves says that an offset is wrong, others send the consumer to
  * it.
  */
-import { PullSysFlag, ResponseCode } from '@ringledger/protocol'
+import {
+  ByteRange,
+  msgQueueId,
+  msgQueueOffset,
+  msgTopicRange,
+  PullSysFlag,
+  ResponseCode,
+} from '@ringledger/protocol'
 import { BodyAnswer } from '../answer-frames.ts'
 import type { BrokerContext, Handler } from '../context.ts'
 import type { Answer, BrokerRequest, Ticket } from '../request.ts'
@@ -70,6 +77,7 @@ function answerPull(
     return pullAnswer(checked, ResponseCode.PULL_OFFSET_MOVED, 'OFFSET_RESET', resetTo)
   }
   if (scan.code === ResponseCode.SUCCESS) return sendFound(checked, ticket, context)
+  if (scan.damagedOffset >= 0) return damagedAnswer(checked, scan.damagedOffset, context)
   if (scan.code === ResponseCode.PULL_OFFSET_MOVED && !context.role.serving) {
     return pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, scan.remark, pull.queueOffset)
   }
@@ -126,8 +134,12 @@ function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext)
   for (let at = 0; at < scan.count; at++) {
     const sizeBytes = scan.sizesBytes[at] as number
     const target = answer.bodyOffset + bodyBytes
-    if (!readInto(scan.physicalOffsets[at] as number, sizeBytes, answer.bytes, target, context)) {
-      answer.commitShortened(shortenedAnswer(checked, at), bodyBytes)
+    const physicalOffset = scan.physicalOffsets[at] as number
+    const isThere =
+      readInto(physicalOffset, sizeBytes, answer.bytes, target, context) &&
+      isOfQueue(answer.bytes, target, pull, scan.queueOffsets[at] as number)
+    if (!isThere) {
+      answer.commitShortened(shortenedAnswer(checked, at, context), bodyBytes)
       context.stats.pulled(pull.topic, pull.group, at, bodyBytes)
       return
     }
@@ -155,14 +167,53 @@ function readInto(
 }
 
 /**
- * Retention took messages away while they were read: the answer ends before the first missing one,
- * or skips it.
+ * The message that a unit names says itself where it belongs; a rotten unit may name another one.
+ * Queues that share messages of other topics (Apache's LMQ) cannot be told apart so.
  */
-function shortenedAnswer(checked: CheckedPull, readCount: number): Answer {
+function isOfQueue(
+  bytes: Buffer,
+  start: number,
+  pull: { readonly topic: string; readonly queueId: number },
+  queueOffset: number,
+): boolean {
+  if (msgQueueOffset(bytes, start) === queueOffset && msgQueueId(bytes, start) === pull.queueId) {
+    const topic = msgTopicRange(bytes, start, topicRange)
+    if (topic.end - topic.start !== pull.topic.length) return pull.topic.startsWith(LMQ_PREFIX)
+    let at = 0
+    while (at < pull.topic.length && bytes[topic.start + at] === pull.topic.charCodeAt(at)) at++
+    if (at === pull.topic.length) return true
+  }
+  return pull.topic.startsWith(LMQ_PREFIX)
+}
+
+const topicRange = new ByteRange()
+const LMQ_PREFIX = '%LMQ%'
+
+/** The answer ends before a message that could not be read; when it is the first, it says why. */
+function shortenedAnswer(checked: CheckedPull, readCount: number, context: BrokerContext): Answer {
   const missing = scan.queueOffsets[readCount] as number
-  return readCount > 0
-    ? pullAnswer(checked, ResponseCode.SUCCESS, 'FOUND', missing)
-    : pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, 'MESSAGE_WAS_REMOVING', missing + 1)
+  if (readCount > 0) return pullAnswer(checked, ResponseCode.SUCCESS, 'FOUND', missing)
+  const { logMinPosition } = context.store.queues
+  // Retention took it away while it was read.
+  if ((scan.physicalOffsets[0] as number) < logMinPosition) {
+    const remark = 'MESSAGE_WAS_REMOVING'
+    return pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, remark, missing + 1)
+  }
+  return damagedAnswer(checked, missing, context)
+}
+
+/** A message is never passed over because its unit or its bytes are damaged here. */
+function damagedAnswer(checked: CheckedPull, queueOffset: number, context: BrokerContext): Answer {
+  const { topic, queueId } = checked.pull
+  if (context.store.repairUnit(topic, queueId, queueOffset)) {
+    return pullAnswer(checked, ResponseCode.PULL_RETRY_IMMEDIATELY, 'UNIT_REPAIRED', queueOffset)
+  }
+  return {
+    code: ResponseCode.SYSTEM_ERROR,
+    remark:
+      `the message of ${topic}, queue ${queueId}, offset ${queueOffset} cannot be read on this node ` +
+      'now: see its log for the damage and its repair; another node has it',
+  }
 }
 
 function pullAnswer(

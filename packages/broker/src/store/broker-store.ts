@@ -18,6 +18,8 @@ import { Dispatcher, type DispatchListener } from './dispatcher.ts'
 import { onDisk } from './file-io.ts'
 import { KeyIndex } from './key-index.ts'
 import { type LogFiles, MessageReader } from './message-reader.ts'
+import { QueueRepair } from './queue-repair.ts'
+import { QueueScrub } from './queue-scrub.ts'
 import { recoverStore } from './store-recovery.ts'
 import { DEFAULT_INTERVALS, WriteBack, type WriteBackIntervals } from './write-back.ts'
 
@@ -92,6 +94,8 @@ export class BrokerStore {
   readonly #marks: ApacheMarks
   readonly #dispatcher: Dispatcher
   readonly #writeBack: WriteBack
+  readonly #repair: QueueRepair
+  readonly #scrub: QueueScrub
   #replaying = false
   #reportAt: number
   #stateSavedMs = 0
@@ -156,6 +160,13 @@ export class BrokerStore {
       synced: mark,
       intervals: options.intervals ?? DEFAULT_INTERVALS,
     })
+    this.#repair = new QueueRepair({
+      files,
+      queues,
+      delayLevelsMs: options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS,
+      log,
+    })
+    this.#scrub = new QueueScrub(this.#repair, logFirstPosition, log)
     this.#writeBack.settle()
     this.#reportAt = mark.position + PROGRESS_STEP_BYTES
   }
@@ -186,7 +197,30 @@ export class BrokerStore {
    */
   tick(nowMs: number, idle: boolean): boolean {
     if (Math.abs(nowMs - this.#stateSavedMs) >= this.#stateSaveAfterMs) this.#saveState(nowMs)
+    if (idle && this.caughtUp) {
+      this.#scrub.tick(nowMs, this.queues.logMinPosition, this.#dispatcher.position)
+    }
     return this.#writeBack.tick(nowMs, idle)
+  }
+
+  /**
+   * A unit that does not stand for its message is looked up in the log and written anew. False: the
+   * log does not have the message, or cannot be read there.
+   */
+  repairUnit(topic: string, queueId: number, queueOffset: number): boolean {
+    const queue = this.queues.find(topic, queueId)
+    if (queue === undefined) return false
+    return this.#repair.repairUnit(queue, queueOffset, this.#dispatcher.position)
+  }
+
+  /** Checks every unit against the log now. For tests and tools: it takes as long as it takes. */
+  scrubQueues(): void {
+    const scrub = new QueueScrub(
+      this.#repair,
+      this.queues.logMinPosition,
+      this.#options.log ?? (() => {}),
+    )
+    scrub.step(Number.POSITIVE_INFINITY, this.#dispatcher.position)
   }
 
   /** The log's beginning moved (retention): older units stop to count. */

@@ -5,7 +5,7 @@
  * Appending what is there already changes nothing.
  */
 import { rmSync } from 'node:fs'
-import { LedgerError } from '@ringledger/base'
+import { assert, LedgerError } from '@ringledger/base'
 import {
   type ConsumeQueueUnit,
   CQ_FILLER_SIZE,
@@ -160,6 +160,18 @@ export class ConsumeQueue {
       this.#storage.returnScratch()
     }
     return out.sizeBytes !== CQ_FILLER_SIZE
+  }
+
+  /** Repair: the unit of a stored offset is written anew, in memory and in its file. */
+  rewriteUnit(
+    queueOffset: number,
+    physicalOffset: number,
+    sizeBytes: number,
+    tagsCode: number,
+  ): void {
+    assert(queueOffset >= this.#first && queueOffset < this.#max, 'only what is there is repaired')
+    this.#overwrite(queueOffset, physicalOffset, sizeBytes, tagsCode)
+    this.#minFor = -1
   }
 
   /**

@@ -1,0 +1,157 @@
+/**
+ * Consume queues against the log: finds units that do not stand for their message and writes them
+ * anew. Owns the rule that the log decides: a unit is only ever replaced by what its message says.
+ */
+import { LedgerError } from '@ringledger/base'
+import { type ConsumeQueueUnit, ENTRY_HEADER_BYTES } from '@ringledger/protocol'
+import type { ConsumeQueue } from './consume-queue.ts'
+import type { ConsumeQueues } from './consume-queues.ts'
+import { EntryPlan, PlanKind } from './entry-plan.ts'
+import { LogWindow } from './log-window.ts'
+import type { LogFiles } from './message-reader.ts'
+
+/** So many units beside the damaged one are asked where its message may lie. */
+const NEIGHBOURS = 16
+/** How much of the log one repair looks through; what lies further is left to the scrub. */
+const MAX_SEARCH_BYTES = 256 * 1024 * 1024
+
+export interface QueueRepairOptions {
+  readonly files: LogFiles
+  readonly queues: ConsumeQueues
+  readonly delayLevelsMs: readonly number[]
+  readonly log: (line: string) => void
+}
+
+export class QueueRepair {
+  readonly #options: QueueRepairOptions
+  readonly #window: LogWindow
+  readonly #plan: EntryPlan
+  readonly #unit: ConsumeQueueUnit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+  /** Units that were found wrong and written anew. */
+  repairs = 0
+
+  constructor(options: QueueRepairOptions) {
+    this.#options = options
+    this.#window = new LogWindow(options.files)
+    this.#plan = new EntryPlan(options.queues, options.delayLevelsMs)
+  }
+
+  /**
+   * Looks for the message with this queue offset in the log between its neighbours, below `end`,
+   * and writes its unit anew. False: the unit is right, its message is not there, or the log cannot
+   * be read.
+   */
+  repairUnit(queue: ConsumeQueue, queueOffset: number, end: number): boolean {
+    try {
+      const found = this.#search(queue, queueOffset, end)
+      if (found === undefined || this.#isSame(queue, queueOffset, found)) return false
+      queue.rewriteUnit(queueOffset, found.physicalOffset, found.sizeBytes, found.tagsCode)
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== 'CORRUPT') throw error
+      this.#options.log(`queue ${nameOf(queue)}, offset ${queueOffset}: ${error.message}`)
+      return false
+    }
+    this.repairs++
+    this.#options.log(
+      `queue ${nameOf(queue)}: the unit of offset ${queueOffset} was damaged and is repaired`,
+    )
+    return true
+  }
+
+  /**
+   * Sees that the unit of the message in the entry at `position` is right, repairing it if not.
+   * Returns where the next entry begins. @throws LedgerError CORRUPT when the log cannot be read
+   */
+  checkEntry(position: number, end: number): number {
+    const next = this.#look(position, end)
+    const queue = this.#queueOfMessage()
+    if (queue === undefined) return next
+    const { queueOffset } = this.#plan.message
+    const isStored = queueOffset >= queue.firstStoredOffset && queueOffset < queue.maxOffset
+    if (!isStored || this.#isUnitOfMessage(queue, queueOffset)) return next
+    // A queue offset is used again when its topic was deleted and made anew: then the unit stands
+    // for the later message, and rightly.
+    if (!this.#standsForItself(queue, queueOffset)) this.repairUnit(queue, queueOffset, end)
+    return next
+  }
+
+  /** The newest message of that offset: a topic that was made anew has given it more than once. */
+  #search(queue: ConsumeQueue, queueOffset: number, end: number): ConsumeQueueUnit | undefined {
+    const from = this.#goodPosition(queue, queueOffset, -1) ?? this.#options.queues.logMinPosition
+    const to = this.#goodPosition(queue, queueOffset, 1) ?? end
+    let found: ConsumeQueueUnit | undefined
+    let position = from
+    while (position < to && position - from < MAX_SEARCH_BYTES) {
+      const next = this.#look(position, end)
+      const { message, tagsCode } = this.#plan
+      if (this.#queueOfMessage() === queue && message.queueOffset === queueOffset) {
+        const { physicalOffset, sizeBytes } = message
+        found = { physicalOffset, sizeBytes, tagsCode }
+      }
+      position = next
+    }
+    return found
+  }
+
+  #look(position: number, end: number): number {
+    const window = this.#window
+    const offset = window.load(position, end)
+    const { bytes, view, filled } = window
+    const problem = this.#plan.look(bytes, view, offset, filled, position, end, false)
+    if (problem !== '') {
+      throw new LedgerError('CORRUPT', `log position ${position}: found ${problem}`)
+    }
+    return position + this.#plan.entryBytes
+  }
+
+  #queueOfMessage(): ConsumeQueue | undefined {
+    const { kind, topic, message } = this.#plan
+    return kind === PlanKind.MESSAGE ? topic?.queues.get(message.queueId) : undefined
+  }
+
+  /** Whether the unit of `queueOffset` says what the message looked at last says. */
+  #isUnitOfMessage(queue: ConsumeQueue, queueOffset: number): boolean {
+    const { message, tagsCode } = this.#plan
+    const { physicalOffset, sizeBytes } = message
+    return this.#isSame(queue, queueOffset, { physicalOffset, sizeBytes, tagsCode })
+  }
+
+  #isSame(queue: ConsumeQueue, queueOffset: number, expected: ConsumeQueueUnit): boolean {
+    const unit = this.#unit
+    return (
+      queue.unitAt(queueOffset, unit) &&
+      unit.physicalOffset === expected.physicalOffset &&
+      unit.sizeBytes === expected.sizeBytes &&
+      unit.tagsCode === expected.tagsCode
+    )
+  }
+
+  /** Whether the unit stands for the message at the place that it names. */
+  #standsForItself(queue: ConsumeQueue, queueOffset: number): boolean {
+    if (!queue.unitAt(queueOffset, this.#unit)) return false
+    const position = this.#unit.physicalOffset - ENTRY_HEADER_BYTES
+    if (position < this.#options.queues.logMinPosition) return false
+    try {
+      this.#look(position, Number.MAX_SAFE_INTEGER)
+    } catch (error) {
+      if (error instanceof LedgerError && error.code === 'CORRUPT') return false
+      throw error
+    }
+    const isItsMessage = this.#plan.message.queueOffset === queueOffset
+    if (this.#queueOfMessage() !== queue || !isItsMessage) return false
+    return this.#isUnitOfMessage(queue, queueOffset)
+  }
+
+  /** Where the entry of the nearest sound unit begins. */
+  #goodPosition(queue: ConsumeQueue, queueOffset: number, step: 1 | -1): number | undefined {
+    for (let distance = 1; distance <= NEIGHBOURS; distance++) {
+      const at = queueOffset + step * distance
+      if (this.#standsForItself(queue, at)) return this.#unit.physicalOffset - ENTRY_HEADER_BYTES
+    }
+    return undefined
+  }
+}
+
+function nameOf({ topic, queueId }: ConsumeQueue): string {
+  return `${topic}/${queueId}`
+}
