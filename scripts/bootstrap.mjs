@@ -34,7 +34,8 @@ function wantedStamp() {
     (name) => `packages/${name}/package.json`,
   )
   const roots = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'bench/package.json']
-  for (const path of [...roots, 'test/package.json', ...manifests.sort()]) {
+  const members = ['examples/package.json', 'test/package.json', ...manifests.sort()]
+  for (const path of [...roots, ...members]) {
     const full = join(ROOT, path)
     if (existsSync(full)) hash.update(path).update('\0').update(readFileSync(full))
   }
