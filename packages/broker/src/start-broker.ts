@@ -13,6 +13,7 @@ import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
+import { refusePlainLog } from './plain-log-guard.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import {
   allocateShared,
@@ -127,6 +128,7 @@ class BrokerProcess implements RunningBroker {
 
   async #startThreads(): Promise<void> {
     const settings = this.#settings
+    refusePlainLog(settings.storePathCommitLog)
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
     const { worker: io, recovered } = await startIoWorker({
