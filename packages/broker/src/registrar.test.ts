@@ -35,7 +35,7 @@ test('a connection that has gone dead is replaced by a new one', { timeout: 20_0
       if (line.startsWith('registered')) registered.resolve()
     },
   })
-  t.after(() => registrar.close())
+  t.after(() => registrar.close(1))
   const dead = once(server, 'connection')
   registrar.register(REGISTRATION)
   const [first] = (await dead) as [Socket]

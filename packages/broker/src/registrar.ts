@@ -159,10 +159,12 @@ export class Registrar {
     for (const link of this.#links) link.register(registration)
   }
 
-  /** Takes the node out of every reachable name server. */
-  async close(): Promise<void> {
+  /**
+   * Takes the node out of every reachable name server. `brokerId` is what the node is now: some name
+   * servers take out whoever has that id.
+   */
+  async close(brokerId: number): Promise<void> {
     clearInterval(this.#timer)
-    const brokerId = this.#last?.brokerId ?? 0
     await Promise.all(this.#links.map((link) => link.unregister(brokerId)))
   }
 }

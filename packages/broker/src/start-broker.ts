@@ -27,6 +27,9 @@ import {
 
 export type BrokerLog = (level: 'info' | 'warn' | 'error', line: string) => void
 
+/** A new leader serves and registers far sooner. */
+const SUCCESSOR_FIRST_MS = 300
+
 export interface BrokerStatus {
   role: string
   term: number
@@ -89,6 +92,8 @@ class BrokerProcess implements RunningBroker {
   #leaderId = ''
   #servingTerm = -1
   #registeredAsLeader = false
+  /** Deposed: registers as a follower when it fires. */
+  #succession: NodeJS.Timeout | undefined
   #ports = { listen: 0, peer: 0 }
   #topics: { counter: number; timestampMs: number; topics: Record<string, unknown> } | undefined
   #lastStatus = { atMs: performance.now(), busyMs: mainBusyMs() }
@@ -120,7 +125,7 @@ class BrokerProcess implements RunningBroker {
       await this.#startThreads()
     } catch (error) {
       this.#closing = true
-      await this.#registrar.close()
+      await this.#registrar.close(this.#followerId)
       await this.#threads.terminate()
       throw error
     }
@@ -254,24 +259,39 @@ class BrokerProcess implements RunningBroker {
 
   /**
    * Leaders register when they serve, followers when they know their leader (as Apache: after the
-   * first role event), and a deposed leader at once: a name server that is cut off together with it
-   * would go on sending clients here.
+   * first role event), and a deposed leader whether it knows one or not: a name server that is cut
+   * off together with it would go on sending clients here. It leaves the next leader the time to
+   * register first, which takes broker id 0 from it, so that no client finds a route without any.
    */
   #register(): void {
+    if (this.#role === 'leader') {
+      if (this.#servingTerm === this.#term) this.#registerAs(0)
+    } else if (this.#registeredAsLeader) {
+      this.#succession ??= setTimeout(() => {
+        this.#succession = undefined
+        if (this.#role !== 'leader') this.#registerAs(this.#followerId)
+      }, SUCCESSOR_FIRST_MS)
+    } else if (this.#leaderId !== '') this.#registerAs(this.#followerId)
+  }
+
+  #registerAs(brokerId: number): void {
     const topics = this.#topics
     if (topics === undefined || this.#closing) return
-    const leads = this.#role === 'leader'
-    if (leads && this.#servingTerm !== this.#term) return
-    if (!leads && this.#leaderId === '' && !this.#registeredAsLeader) return
-    this.#registeredAsLeader = leads
+    clearTimeout(this.#succession)
+    this.#succession = undefined
+    this.#registeredAsLeader = brokerId === 0
     const registration: Registration = {
-      brokerId: leads ? 0 : followerBrokerId(this.#settings.dLegerSelfId),
+      brokerId,
       stateVersion: this.#term,
       counter: topics.counter,
       timestampMs: topics.timestampMs,
       topics: topics.topics,
     }
     this.#registrar.register(registration)
+  }
+
+  get #followerId(): number {
+    return followerBrokerId(this.#settings.dLegerSelfId)
   }
 
   status(): BrokerStatus {
@@ -295,7 +315,8 @@ class BrokerProcess implements RunningBroker {
     await this.#handOver()
     this.#closing = true
     this.#threads.expectEnds()
-    await this.#registrar.close()
+    clearTimeout(this.#succession)
+    await this.#registrar.close(this.#role === 'leader' ? 0 : this.#followerId)
     const ioEnded = this.#io === undefined ? Promise.resolve() : whenEnded(this.#io)
     await this.#drainBroker()
     await this.#networkWorkers.drain()
