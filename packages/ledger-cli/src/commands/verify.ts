@@ -15,11 +15,11 @@ Examples:
   ledger verify ./n0
   ledger verify /var/lib/ledger/dledger-n0 --json
 
-The node must be stopped. Each entry's place, checksums and its link to the one before are checked,
-then the index, term and vote, and the mark from which recovery starts. Ends with 0 when all is whole
-and with 3 when something is damaged. What a crash may leave behind the last acknowledged entry is no
-damage. A damaged member of a group: move its directory away and start it empty; it gets the log from
-the others.`
+The node must be stopped. Each entry's place, checksums and link to the one before are checked, then
+the index, term and vote, and the mark from which recovery starts. Ends with 0 when all is whole and
+with 3 when something is damaged; what a crash may leave behind the last acknowledged entry is none.
+A damaged member of a group: move its directory away and start it empty; it gets the log from the
+others.`
 
 export const addVerify: AddCommand = (program, io, ended) => {
   program
