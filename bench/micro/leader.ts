@@ -66,6 +66,7 @@ export function acceptedReply(append: Append): AppendReply {
     endPosition,
     conflictTerm: NO_TERM,
     round,
+    diskFull: false,
   }
 }
 

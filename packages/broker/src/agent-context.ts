@@ -45,6 +45,8 @@ export interface AgentParts {
   readonly store: StoreView
   readonly report: BrokerReport
   readonly processId: number
+  /** This node's disk has no space for more of the log. */
+  diskFull(): boolean
 }
 
 export class RoleState implements RoleView {
@@ -83,6 +85,7 @@ export class AgentContext implements BrokerContext {
   readonly uniqueIds: UniqueIds
   readonly delayLevelsMs: readonly number[]
   readonly startedAtMs: number
+  readonly diskFull: () => boolean
   /** A topic changed since the report about it. */
   topicsChanged = true
   readonly #limiter: LogLimiter
@@ -101,6 +104,7 @@ export class AgentContext implements BrokerContext {
     this.delayLevelsMs = parseDelayLevels(settings.messageDelayLevel)
     this.uniqueIds = new UniqueIds(this.storeHost.subarray(0, 4), parts.processId)
     this.startedAtMs = clock.wallMs()
+    this.diskFull = parts.diskFull
     this.#limiter = new LogLimiter(clock, (line) => report.log('warn', line))
     this.changes = new StateChanges({
       port,

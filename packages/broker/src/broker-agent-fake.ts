@@ -34,6 +34,7 @@ export class TestBroker {
   agent: BrokerAgent
   readonly storeHost: Buffer
   topicReports = 0
+  diskFull = false
   readonly #directory: string
   #opaque = 100
   #others: SentFrame[] = []
@@ -88,6 +89,7 @@ export class TestBroker {
       port: this.port,
       store,
       processId: 4711,
+      diskFull: () => this.diskFull,
       report: {
         topicsChanged: () => {
           this.topicReports += 1

@@ -13,8 +13,14 @@ import { RingCorePort } from './core-port.ts'
 import { parseDelayLevels } from './delay-levels.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { BrokerStore } from './store/broker-store.ts'
+import { isNoSpace } from './store/file-io.ts'
 import { topicsNote } from './topics-note.ts'
-import type { BrokerNote, BrokerOrder, BrokerWorkerData } from './wiring.ts'
+import {
+  type BrokerNote,
+  type BrokerOrder,
+  type BrokerWorkerData,
+  DISK_FULL_WORD_AT,
+} from './wiring.ts'
 
 assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
@@ -22,6 +28,7 @@ let closing = false
 let draining = false
 const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
 const arena = new LogArena(shared.arena)
+const diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
 const ownBell = new Doorbell(shared.brokerBell)
 const port = new RingCorePort({
   core: {
@@ -70,6 +77,7 @@ agent = new BrokerAgent({
   port,
   store,
   processId: process.pid,
+  diskFull: () => Atomics.load(diskFullWord, 0) !== 0,
   report: {
     topicsChanged: () => note(topicsNote(store.state, settings.brokerPermission)),
     serving: (term) => note({ kind: 'serving', term, leader: true }),
@@ -86,18 +94,33 @@ try {
       draining = false
       note({ kind: 'drained' })
     }
-    ownBell.wait(agent.waitMs(), () => port.pending || arena.committed > arena.dispatched)
+    ownBell.wait(agent.waitMs(), hasWork)
   }
 } catch (error) {
   // Answers for clients that are gone found a full ring, and nobody to empty it.
   if (!closing || !(error instanceof LedgerError) || error.code !== 'CLOSED') throw error
 }
-store.close()
+closeStore()
 note({ kind: 'closed' })
 mainPort.close()
 
 function note(message: BrokerNote): void {
   mainPort.postMessage(message)
+}
+
+/** On a full disk nothing is written; the next start builds what is missing from the log. */
+function closeStore(): void {
+  try {
+    store.close()
+  } catch (error) {
+    if (!isNoSpace(error)) throw error
+    store.abandon()
+    note({ kind: 'log', level: 'warn', line: `closed without space: ${String(error)}` })
+  }
+}
+
+function hasWork(): boolean {
+  return port.pending || (arena.committed > arena.dispatched && !store.stuck)
 }
 
 function closeOrdered(): boolean {

@@ -66,6 +66,8 @@ export interface BrokerContext {
   readonly delayLevelsMs: readonly number[]
   /** When this broker thread started, wall time. */
   readonly startedAtMs: number
+  /** This node's disk has no space for more of the log. */
+  diskFull(): boolean
   answer(ticket: Ticket, answer: Answer): void
   /**
    * Tells all members of a group that its membership changed (code 40), where the group wants that.

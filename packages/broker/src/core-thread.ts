@@ -26,6 +26,7 @@ import { TopicTable } from './topic-table.ts'
 import {
   type CoreNote,
   type CoreWorkerData,
+  DISK_FULL_WORD_AT,
   MAX_PENDING_SENDS,
   type SharedParts,
 } from './wiring.ts'
@@ -44,11 +45,13 @@ export class CoreThread {
   #listener: RemotingListener | undefined
   readonly #agent: CoreAgent
   readonly #bell: { close(): void }
+  readonly #diskFullWord: Int32Array
   #diskFailed = false
 
   constructor(data: CoreWorkerData, note: (note: CoreNote) => void) {
     const { settings, shared, recovered } = data
     this.#settings = settings
+    this.#diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
     this.#note = note
     this.#ledger = new LedgerCore(
       ledgerSettingsOf(settings),
@@ -107,7 +110,11 @@ export class CoreThread {
         this.#diskFailed = true
       },
       onHalted: (reason) => this.#onHalted(reason),
-      onDiskFull: (full) => this.#agent.setDiskFull(full),
+      onDiskFull: (full) => {
+        this.#agent.setDiskFull(full)
+        Atomics.store(this.#diskFullWord, 0, full ? 1 : 0)
+        this.#note({ kind: 'diskFull', full })
+      },
       onTransferred: (done, reason) => {
         this.#agent.onTransferEnded(done, reason)
         this.#note({ kind: 'transferred', done, reason })

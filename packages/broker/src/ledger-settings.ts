@@ -20,6 +20,7 @@ export function ledgerSettingsOf(settings: NodeSettings): LedgerSettings {
       selfId: settings.dLegerSelfId,
       dataDirectory: settings.storePathDLedgerCommitLog,
       segmentBytes: settings.mappedFileSizeCommitLog,
+      minimumFreeBytes: settings.minimumFreeDiskBytes,
     },
     segmentBytes: settings.mappedFileSizeCommitLog,
     syncBeforeAck: settings.flushDiskType === 'SYNC_FLUSH',

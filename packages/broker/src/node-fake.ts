@@ -242,5 +242,6 @@ function nodeSettings(
     threads: 'folded',
     networkThreads: 1,
     logArenaSizeBytes: 32 * MIB,
+    minimumFreeDiskBytes: 256 * MIB,
   }
 }

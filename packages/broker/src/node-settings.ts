@@ -53,6 +53,8 @@ export interface NodeSettings extends BrokerSettings {
   readonly mappedFileSizeConsumeQueue: number
   readonly maxHashSlotNum: number
   readonly maxIndexNum: number
+  /** Below this much free space on the log's disk new messages are refused. */
+  readonly minimumFreeDiskBytes: number
 
   readonly registerNameServerPeriodMs: number
   /** Thread layout; see docs/decisions/0001. */

@@ -38,6 +38,8 @@ export interface BrokerStatus {
   serving: boolean
   listenPort: number
   peerPort: number
+  /** No space for more of the log: new writes are refused here. */
+  diskFull: boolean
   /** Why this node has left its group or stops; empty while all is well. */
   failure: string
   /** Processor time of the main thread since the last call, as a share of that time. */
@@ -87,6 +89,7 @@ class BrokerProcess implements RunningBroker {
   #brokerBell: Doorbell | undefined
   #closing = false
   #failure = ''
+  #diskFull = false
   #role = 'follower'
   #term = 0
   #leaderId = ''
@@ -209,6 +212,9 @@ class BrokerProcess implements RunningBroker {
           note.diskFailed ? 'DISK_FAILED' : 'CLOSED',
         )
         break
+      case 'diskFull':
+        this.#diskFull = note.full
+        break
       case 'transferred':
         this.#log('info', `leadership transfer: ${note.reason}`)
         this.#onTransferred?.()
@@ -305,6 +311,7 @@ class BrokerProcess implements RunningBroker {
       serving: this.#role === 'leader' && this.#servingTerm === this.#term,
       listenPort: this.#ports.listen,
       peerPort: this.#ports.peer,
+      diskFull: this.#diskFull,
       failure: this.#failure,
       mainUtilization: (busyMs - before.busyMs) / (atMs - before.atMs),
     }

@@ -61,6 +61,8 @@ export interface NetworkWorkerData {
 export const MAX_PENDING_SENDS = 32_768
 /** A cache line. */
 const CORE_STATE_BYTES = 128
+/** Byte offset in `coreState` of a word that is 1 while this node's disk is full. */
+export const DISK_FULL_WORD_AT = 64
 /** Where the kernel spreads connections over the listeners of one port. */
 const SPREADING_SYSTEMS: readonly NodeJS.Platform[] = ['linux', 'freebsd']
 
@@ -98,6 +100,7 @@ export type CoreNote =
   | { kind: 'role'; role: string; term: number; leaderId: string; reason: string }
   /** `diskFailed`: because a write or sync failed; the reason names the file and the error. */
   | { kind: 'halted'; reason: string; diskFailed: boolean }
+  | { kind: 'diskFull'; full: boolean }
   | { kind: 'transferred'; done: boolean; reason: string }
   | { kind: 'closed' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }

@@ -56,7 +56,7 @@ const ABSENT_PARTS: Readonly<Table> = {
   timerDequeueTps: '0.0',
 }
 
-function identity({ clock, startedAtMs, role }: BrokerContext): Table {
+function identity({ clock, startedAtMs, role, diskFull }: BrokerContext): Table {
   const runtimeSeconds = Math.floor((clock.wallMs() - startedAtMs) / 1000)
   return {
     brokerVersionDesc: OWN_VERSION_TEXT,
@@ -67,6 +67,7 @@ function identity({ clock, startedAtMs, role }: BrokerContext): Table {
     raftRole: role.role,
     raftTerm: String(role.term),
     raftLeaderId: role.leaderId,
+    diskFull: String(diskFull()),
   }
 }
 

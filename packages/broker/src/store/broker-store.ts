@@ -15,7 +15,7 @@ import { CheckpointFile, readBootId } from './checkpoint-file.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { ConsumeQueues } from './consume-queues.ts'
 import { Dispatcher, type DispatchListener } from './dispatcher.ts'
-import { onDisk } from './file-io.ts'
+import { isNoSpace, onDisk } from './file-io.ts'
 import { KeyIndex } from './key-index.ts'
 import { type LogFiles, MessageReader } from './message-reader.ts'
 import { QueueRepair } from './queue-repair.ts'
@@ -66,6 +66,7 @@ export interface BrokerStoreOptions {
 }
 
 const STATE_SAVE_MS = 5000
+const SPACE_RETRY_MS = 1000
 /** Saving the state may take this part of the thread's time at most. */
 const STATE_SAVE_SHARE = 50
 const PROGRESS_STEP_BYTES = 256 * 1024 * 1024
@@ -98,6 +99,10 @@ export class BrokerStore {
   readonly #scrub: QueueScrub
   #replaying = false
   #reportAt: number
+  /** The last write found no space. */
+  #lacksSpace = false
+  #stuck = false
+  #lackedAtMs = 0
   #stateSavedMs = 0
   #stateSaveAfterMs = 0
 
@@ -176,10 +181,22 @@ export class BrokerStore {
    * `CORRUPT`: stop the thread.
    */
   duty(maxEntries: number = DEFAULT_DUTY_ENTRIES): boolean {
+    if (this.#stuck) return false
     const before = this.#dispatcher.position
-    if (!this.#dispatcher.duty(maxEntries)) return false
+    try {
+      if (!this.#dispatcher.duty(maxEntries)) return false
+    } catch (error) {
+      this.#waitForSpace(error)
+      this.#stuck = true
+      return false
+    }
     if (before < this.#options.logEndPosition) this.#report()
     return true
+  }
+
+  /** Dispatch found no space and stands still until `tick` has written something. */
+  get stuck(): boolean {
+    return this.#stuck
   }
 
   /** Every entry that is committed now is applied. */
@@ -196,11 +213,39 @@ export class BrokerStore {
    * wants another turn at once; otherwise a turn each second is enough.
    */
   tick(nowMs: number, idle: boolean): boolean {
+    if (this.#lacksSpace && Math.abs(nowMs - this.#lackedAtMs) < SPACE_RETRY_MS) return false
+    this.#lackedAtMs = nowMs
+    try {
+      const more = this.#writeSome(nowMs, idle)
+      if (this.#lacksSpace && !more) this.#goOn()
+      return more
+    } catch (error) {
+      this.#waitForSpace(error)
+      return false
+    }
+  }
+
+  #writeSome(nowMs: number, idle: boolean): boolean {
     if (Math.abs(nowMs - this.#stateSavedMs) >= this.#stateSaveAfterMs) this.#saveState(nowMs)
     if (idle && this.caughtUp) {
       this.#scrub.tick(nowMs, this.queues.logMinPosition, this.#dispatcher.position)
     }
     return this.#writeBack.tick(nowMs, idle)
+  }
+
+  #goOn(): void {
+    this.#lacksSpace = false
+    this.#stuck = false
+    this.#options.log?.('queues, index and tables have space again')
+  }
+
+  /** A full disk passes. Dispatch goes on in memory as far as that is bounded to go. */
+  #waitForSpace(error: unknown): void {
+    if (!isNoSpace(error)) throw error
+    this.#stateSaveAfterMs = 0
+    if (this.#lacksSpace) return
+    this.#lacksSpace = true
+    this.#options.log?.(`queues, index and tables wait for space: ${(error as Error).message}`)
   }
 
   /**

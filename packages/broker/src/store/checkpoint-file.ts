@@ -6,7 +6,7 @@
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { crc32 } from '@ringledger/protocol'
-import { onDisk, readFully, writeFully } from './file-io.ts'
+import { onDisk, onSync, readFully, writeFully } from './file-io.ts'
 import type { IndexMark } from './key-index.ts'
 
 const SLOT_BYTES = 4096
@@ -67,7 +67,7 @@ export class CheckpointFile {
   }
 
   sync(): void {
-    onDisk(`sync of ${this.#path}`, () => fdatasyncSync(this.#descriptor))
+    onSync(`sync of ${this.#path}`, () => fdatasyncSync(this.#descriptor))
   }
 
   /** Nothing can be trusted any more: forgotten on the disk before what follows is undone. */

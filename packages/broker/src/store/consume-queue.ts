@@ -15,7 +15,7 @@ import {
   cqTagsCode,
   writeConsumeQueueUnit,
 } from '@ringledger/protocol'
-import { onDisk, readFully, syncDirectory, writeFully } from './file-io.ts'
+import { onDisk, onSync, readFully, syncDirectory, writeFully } from './file-io.ts'
 import type { OpenFile } from './open-files.ts'
 import { findOffsetByTime, findOldestReadable, type TimeBoundary } from './queue-search.ts'
 import type { QueueStorage, Scratch } from './queue-storage.ts'
@@ -206,7 +206,7 @@ export class ConsumeQueue {
     if (fileStart < 0 || this.#deleted) return false
     const file = this.#file(fileStart, false)
     if (file !== undefined) {
-      onDisk(`sync of queue ${this.#name()}`, () => storage.files.sync(file))
+      onSync(`sync of queue ${this.#name()}`, () => storage.files.sync(file))
     }
     if (this.#madeFiles) {
       this.#madeFiles = false

@@ -181,9 +181,10 @@ export class ConsumeQueues {
   /** Hands up to `maxQueues` queues to the kernel; true while more are left. */
   flushStep(maxQueues: number): boolean {
     for (let count = 0; count < maxQueues; count++) {
-      const queue = this.#flushing.pop()
+      const queue = this.#flushing.at(-1)
       if (queue === undefined) return false
       queue.writeOut()
+      this.#flushing.pop()
     }
     return this.#flushing.length > 0
   }

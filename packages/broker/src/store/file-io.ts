@@ -5,10 +5,15 @@
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
 
+/** Whether a call failed for lack of space, which passes. */
+export function isNoSpace(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'DISK_FULL' || code === 'ENOSPC' || code === 'EDQUOT'
+}
+
 function diskError(what: string, error: unknown): LedgerError {
   if (error instanceof LedgerError) return error
-  const errno = (error as NodeJS.ErrnoException).code
-  const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED'
+  const code = isNoSpace(error) ? 'DISK_FULL' : 'DISK_FAILED'
   return new LedgerError(code, `${what}: ${(error as Error).message}`, { cause: error })
 }
 
@@ -18,6 +23,18 @@ export function onDisk<Result>(what: string, call: () => Result): Result {
     return call()
   } catch (error) {
     throw diskError(what, error)
+  }
+}
+
+/**
+ * The same for a sync. After one that failed nothing is known about what was written, so lack of
+ * space is no excuse here: the code is always `DISK_FAILED`.
+ */
+export function onSync(what: string, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    throw new LedgerError('DISK_FAILED', `${what}: ${(error as Error).message}`, { cause: error })
   }
 }
 

@@ -15,7 +15,7 @@ import {
   readKeyIndexEntry,
   writeKeyIndexHeader,
 } from '@ringledger/protocol'
-import { onDisk, readFully, writeFully } from './file-io.ts'
+import { isNoSpace, onDisk, onSync, readFully, writeFully } from './file-io.ts'
 import { IndexAppender } from './index-appender.ts'
 import { IndexBatch } from './index-batch.ts'
 
@@ -75,7 +75,16 @@ export class IndexWriter {
     header.indexCount++
     if (this.#appender.isBusy && --this.#putsToStep <= 0) {
       this.#putsToStep = PUTS_PER_STEP
+      this.#stepAhead()
+    }
+  }
+
+  /** The entry is taken already: lack of space is met again, and told, when the batch is full. */
+  #stepAhead(): void {
+    try {
       this.#appender.step()
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
     }
   }
 
@@ -116,7 +125,7 @@ export class IndexWriter {
 
   /** Makes what was flushed durable. */
   sync(): void {
-    onDisk(`sync of ${this.path}`, () => fdatasyncSync(this.#descriptor))
+    onSync(`sync of ${this.path}`, () => fdatasyncSync(this.#descriptor))
   }
 
   close(): void {

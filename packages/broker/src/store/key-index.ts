@@ -24,7 +24,7 @@ import {
   keyIndexHash,
   keyIndexKey,
 } from '@ringledger/protocol'
-import { onDisk, syncDirectory } from './file-io.ts'
+import { onDisk, onSync, syncDirectory } from './file-io.ts'
 import { isIndexFileName, nextIndexFileName } from './index-file-name.ts'
 import { cutIndexFile, readHeader } from './index-recovery.ts'
 import { type IndexShape, IndexWriter, searchFile } from './index-writer.ts'
@@ -194,7 +194,7 @@ export class KeyIndex {
     const path = this.#syncing.pop()
     if (path === undefined) return false
     if (path === this.#writer?.path) this.#writer.sync()
-    else onDisk(`sync of ${path}`, () => syncFile(path))
+    else onSync(`sync of ${path}`, () => syncFile(path))
     if (this.#syncing.length === 0) syncDirectory(this.#directory)
     return this.#syncing.length > 0
   }
@@ -222,14 +222,13 @@ export class KeyIndex {
     const full = this.#writer
     let end = { timestampMs: 0, physicalOffset: 0 }
     if (full !== undefined) {
-      full.close()
+      full.flush()
       this.#unsynced.add(full.path)
       const { endTimestampMs, endPhysicalOffset } = full.header
       end = { timestampMs: endTimestampMs, physicalOffset: endPhysicalOffset }
     }
     const name = nextIndexFileName(this.#nowMs(), this.#names.at(-1))
-    this.#names.push(name)
-    this.#writer = new IndexWriter(this.#pathOf(name), this.#shape, {
+    const writer = new IndexWriter(this.#pathOf(name), this.#shape, {
       beginTimestampMs: end.timestampMs,
       endTimestampMs: end.timestampMs,
       beginPhysicalOffset: end.physicalOffset,
@@ -237,7 +236,11 @@ export class KeyIndex {
       slotCount: 0,
       indexCount: 1,
     })
-    return this.#writer
+    // Until here a lack of space leaves everything as it was.
+    full?.abandon()
+    this.#names.push(name)
+    this.#writer = writer
+    return writer
   }
 
   #searchFile(name: string, search: Search): void {

@@ -107,14 +107,14 @@ function openQueueFile(
   const existing = openExisting(path)
   if (existing === undefined && !create) return undefined
   const descriptor = existing ?? openNew(path)
-  if (fstatSync(descriptor).size < sizeBytes) {
-    if (!create) {
-      closeSync(descriptor)
-      return undefined
-    }
-    ftruncateSync(descriptor, sizeBytes)
+  let isWhole = false
+  try {
+    if (fstatSync(descriptor).size < sizeBytes && create) ftruncateSync(descriptor, sizeBytes)
+    isWhole = fstatSync(descriptor).size >= sizeBytes
+  } finally {
+    if (!isWhole) closeSync(descriptor)
   }
-  return { descriptor, created: existing === undefined }
+  return isWhole ? { descriptor, created: existing === undefined } : undefined
 }
 
 function openExisting(path: string): number | undefined {

@@ -59,6 +59,7 @@ export interface BrokerKeys {
   mappedFileSizeConsumeQueue: number
   maxHashSlotNum: number
   maxIndexNum: number
+  minimumFreeDiskBytes: number
 
   maxMessageSize: number
   autoCreateTopicEnable: boolean
@@ -240,6 +241,7 @@ type StoreKey =
   | 'mappedFileSizeConsumeQueue'
   | 'maxHashSlotNum'
   | 'maxIndexNum'
+  | 'minimumFreeDiskBytes'
 
 const storeKeys: Part<StoreKey> = {
   storePathRootDir: textSetting({
@@ -284,6 +286,13 @@ const storeKeys: Part<StoreKey> = {
     defaultValue: 20_000_000,
     min: 1,
     max: 100_000_000,
+  }),
+  minimumFreeDiskBytes: integerSetting({
+    doc: "Space to leave on the log's disk: below it new messages are refused with 14 and a follower with more space leads. What was accepted is still written. Queues, index and tables need some of it. RingLedger only.",
+    unit: 'bytes',
+    defaultValue: 256 * MIB,
+    min: 0,
+    max: 1024 * 1024 * MIB,
   }),
 }
 
