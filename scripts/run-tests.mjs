@@ -114,7 +114,8 @@ async function main() {
   await check('format and lint', join(BIN, 'biome'), ['check', '.'])
   await check('types', join(BIN, 'tsc'), ['-p', 'tsconfig.json', '--noEmit'])
   await tests('house', testFiles('test', isHouse), unitLimits)
-  await tests('unit', [...testFiles('packages'), ...testFiles('bench')], unitLimits)
+  const unit = ['packages', 'bench', 'examples'].flatMap((directory) => testFiles(directory))
+  await tests('unit', unit, unitLimits)
   const whole = testFiles('test', (path) => !isHouse(path))
   if (whole.length > 0) {
     const limits = { limitMs: 24 * MINUTE, testLimitMs: 10 * MINUTE, concurrency: 1 }

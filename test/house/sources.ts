@@ -17,7 +17,7 @@ export interface SourceFile {
   readonly uncommented: string
 }
 
-const TOP_LEVEL: readonly string[] = ['packages', 'bench', 'test', 'scripts']
+const TOP_LEVEL: readonly string[] = ['packages', 'bench', 'examples', 'test', 'scripts']
 const NOT_OURS = /^(node_modules|dist|testdata|\..*)$/
 
 /** Every TypeScript and script file of the repository. */

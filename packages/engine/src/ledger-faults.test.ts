@@ -153,6 +153,37 @@ test('a failed disk halts the node: what is under way may commit, nothing more i
   await assert.rejects(ledger.trimPrefix(0), { code: 'HALTED' })
 })
 
+test('who reads what is being trimmed is told so, or gets it whole', async (t) => {
+  const options = { directory: directoryOf(t), segmentBytes: 16 * 1024, maxEntryBytes: 4096 }
+  const first = await open(t, options)
+  await Promise.all(Array.from({ length: 400 }, (_, at) => first.append(Buffer.alloc(1000, at))))
+  await first.close()
+  // Opened anew, so that everything is read from files.
+  const ledger = await open(t, options)
+  let done = false
+  const readers = Array.from({ length: 4 }, async (_, reader) => {
+    while (!done) {
+      try {
+        for await (const { index, body } of ledger.read({ index: 1 + reader })) {
+          assert.equal(body[0], (index - 1) & 0xff)
+        }
+      } catch (error) {
+        assert.equal((error as TrimmedError).code, 'TRIMMED')
+      }
+      const index = 1 + Math.floor(Math.random() * 400)
+      const found = await ledger.get(index).catch((error: TrimmedError) => error.code)
+      if (typeof found === 'object') assert.equal(found.body[0], (index - 1) & 0xff)
+      else assert.equal(found, 'TRIMMED')
+    }
+  })
+  const trims = (async () => {
+    for (let index = 10; index <= 400; index += 10) await ledger.trimPrefix(index)
+    done = true
+  })()
+  await Promise.all([trims, ...readers])
+  assert.ok(ledger.status().first.index > 370)
+})
+
 test('a trimmed prefix is gone, whole segments at a time, and stays so', async (t) => {
   const directory = directoryOf(t)
   const options = { directory, segmentBytes: 16 * 1024, maxEntryBytes: 4096 }

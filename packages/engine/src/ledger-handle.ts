@@ -147,6 +147,11 @@ export class LedgerHandle implements Ledger {
     return done
   }
 
+  /** Resolves when no trim is under way. */
+  async trimsSettled(): Promise<void> {
+    await this.#trims
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

@@ -43,7 +43,20 @@ export interface LogBlock {
 const BLOCK_BYTES: number = 64 * 1024
 const SMALL_BLOCK_BYTES: number = 4 * 1024
 
+export interface LogBlocksParts {
+  readonly arena: LogArena
+  readonly state: LedgerStateReader
+  readonly store: StoreConfig
+  readonly segmentBytes: number
+  /**
+   * Resolves when no trim is under way: until then files may be gone that the state still speaks
+   * of.
+   */
+  trims(): Promise<unknown>
+}
+
 export class LogBlocks {
+  readonly #parts: LogBlocksParts
   readonly #arena: LogArena
   readonly #state: LedgerStateReader
   readonly #segmentBytes: number
@@ -56,11 +69,12 @@ export class LogBlocks {
   #storeChanges = 0
   #nextChainCrc = 0
 
-  constructor(arena: LogArena, state: LedgerStateReader, store: StoreConfig, segmentBytes: number) {
-    this.#arena = arena
-    this.#state = state
-    this.#segmentBytes = segmentBytes
-    this.#files = new LogFileReader(store)
+  constructor(parts: LogBlocksParts) {
+    this.#parts = parts
+    this.#arena = parts.arena
+    this.#state = parts.state
+    this.#segmentBytes = parts.segmentBytes
+    this.#files = new LogFileReader(parts.store)
   }
 
   close(): void {
@@ -68,20 +82,23 @@ export class LogBlocks {
   }
 
   /** Where the committed entry `index` starts. @throws TrimmedError; LedgerError CORRUPT */
-  positionOf(index: number): number {
+  async positionOf(index: number): Promise<number> {
     const position = this.#fresh().entryPositionOfIndex(index)
     this.requireKept(index)
-    if (position < 0) throw corrupt(`the index unit of entry ${index} is not readable`)
-    return position
+    if (position >= 0) return position
+    await this.#parts.trims()
+    this.requireKept(index)
+    throw corrupt(`the index unit of entry ${index} is not readable`)
   }
 
   /** Index of the committed entry that covers `position`. @throws as `positionOf` */
-  indexAt(position: number): number {
+  async indexAt(position: number): Promise<number> {
     const index = this.#fresh().indexOfPosition(position)
-    this.#state.refresh()
-    if (position < this.#state.get(StateWord.firstPosition)) throw this.#trimmed()
-    if (index < 0) throw corrupt(`no index unit covers position ${position}`)
-    return index
+    this.#requireKeptAt(position)
+    if (index >= 0) return index
+    await this.#parts.trims()
+    this.#requireKeptAt(position)
+    throw corrupt(`no index unit covers position ${position}`)
   }
 
   /** @throws TrimmedError when entry `index` is no longer kept */
@@ -195,8 +212,14 @@ export class LogBlocks {
     if (index === 0) return 0
     if (index <= this.#state.get(StateWord.firstIndex)) return undefined
     const header = Buffer.allocUnsafeSlow(ENTRY_HEADER_BYTES)
-    await this.#readFiles(this.positionOf(index - 1), header)
-    return header.readUInt32BE(36)
+    try {
+      await this.#readFiles(await this.positionOf(index - 1), header)
+    } catch (error) {
+      // The entry itself may be the first one that is kept now.
+      if (error instanceof TrimmedError) return undefined
+      throw error
+    }
+    return entryChainCrc(new DataView(header.buffer, 0, ENTRY_HEADER_BYTES), 0)
   }
 
   async #readFiles(position: number, target: Buffer): Promise<void> {
@@ -204,8 +227,8 @@ export class LogBlocks {
       await this.#fresh().readAsync(position, position + target.length, target)
     } catch (error) {
       if (!(error instanceof LedgerError) || error.code !== 'BAD_REQUEST') throw error
-      this.#state.refresh()
-      if (position < this.#state.get(StateWord.firstPosition)) throw this.#trimmed()
+      await this.#parts.trims()
+      this.#requireKeptAt(position)
       throw corrupt(error.message)
     }
   }
@@ -218,6 +241,11 @@ export class LogBlocks {
       this.#storeChanges = changes
     }
     return this.#files
+  }
+
+  #requireKeptAt(position: number): void {
+    this.#state.refresh()
+    if (position < this.#state.get(StateWord.firstPosition)) throw this.#trimmed()
   }
 
   #trimmed(): TrimmedError {

@@ -74,7 +74,7 @@ export class LogReads {
     const { committed } = this
     if (index > committed.index) return undefined
     const place: ReadPlace = {
-      position: this.#blocks.positionOf(index),
+      position: await this.#blocks.positionOf(index),
       index,
       chainCrc: undefined,
     }
@@ -127,7 +127,7 @@ export class LogReads {
         if (!follow) return undefined
         await this.#beyond(-1, from.index - 1, signal)
       }
-      const position = this.#blocks.positionOf(from.index)
+      const position = await this.#blocks.positionOf(from.index)
       return { position, index: from.index, chainCrc: undefined }
     }
     requireWhole('position', from.position)
@@ -135,8 +135,8 @@ export class LogReads {
       if (!follow) return undefined
       await this.#beyond(from.position, -1, signal)
     }
-    const index = this.#blocks.indexAt(from.position)
-    return { position: this.#blocks.positionOf(index), index, chainCrc: undefined }
+    const index = await this.#blocks.indexAt(from.position)
+    return { position: await this.#blocks.positionOf(index), index, chainCrc: undefined }
   }
 
   #goOn(signal: AbortSignal | undefined): void {

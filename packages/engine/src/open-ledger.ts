@@ -117,7 +117,9 @@ class Opening {
     const settings = this.#settings
     const state = new LedgerStateReader(this.#state)
     const arena = new LogArena(this.#shared.arena)
-    const blocks = new LogBlocks(arena, state, settings.store, settings.segmentBytes)
+    const { store, segmentBytes } = settings
+    const trims = async (): Promise<void> => this.#client?.trimsSettled()
+    const blocks = new LogBlocks({ arena, state, store, segmentBytes, trims })
     const reads = new LogReads(blocks, state, () => this.#client?.wantCommits())
     const memberIds =
       settings.members.length === 0 ? [settings.selfId] : settings.members.map(({ id }) => id)
