@@ -7,13 +7,22 @@ import { eventually } from '../../test/harness/eventually.ts'
 import { queueEnds } from '../../test/load/audit.ts'
 
 export const TOPIC = 'Resilience'
+const START_ATTEMPTS = 5
 
 export async function startGroup(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
-  const cluster = await Cluster.start({ nodes: 3, settings })
-  await cluster.createTopic(TOPIC, 4)
-  return cluster
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const cluster = await Cluster.start({ nodes: 3, settings })
+      await cluster.createTopic(TOPIC, 4)
+      return cluster
+    } catch (error) {
+      // Another program may take a port between the look at it and the start of a broker.
+      const portTaken = error instanceof Error && error.message.includes('is in use by')
+      if (!portTaken || attempt === START_ATTEMPTS) throw error
+    }
+  }
 }
 
 export function pause(durationMs: number): Promise<void> {
