@@ -156,3 +156,29 @@ test(
     await endAndAudit(soak, pids, context)
   },
 )
+
+test(
+  'a node starts on a full disk; without any space it says what it needs',
+  OPTIONS,
+  async (context) => {
+    const soak = await startSoak('FullStart')
+    const leader = await cluster().leader()
+    const id = cluster().ids.find((one) => one !== leader) ?? assert.fail('no follower')
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await cluster().kill(id, signal)
+      disks.fill(diskOf(id), 0)
+      await assert.rejects(
+        cluster().restart(id),
+        /the disk of \S+ is full, .*: free them and start/,
+      )
+      disks.free(diskOf(id))
+      disks.fill(diskOf(id), MINIMUM_FREE_BYTES / 2)
+      await cluster().restart(id)
+      await saysFull(id, true)
+      await soak.record.more(SOME)
+      disks.free(diskOf(id))
+      await saysFull(id, false)
+    }
+    await endAndAudit(soak, pidsNow(), context)
+  },
+)

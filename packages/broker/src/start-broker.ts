@@ -60,7 +60,8 @@ export interface RunningBroker {
 }
 
 /**
- * Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG.
+ * Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG,
+ * DISK_FULL (a start needs a little space).
  */
 export async function startBroker(settings: NodeSettings, log: BrokerLog): Promise<RunningBroker> {
   const broker = new BrokerProcess(settings, log)
@@ -130,8 +131,15 @@ class BrokerProcess implements RunningBroker {
       this.#closing = true
       await this.#registrar.close(this.#followerId)
       await this.#threads.terminate()
-      throw error
+      throw this.#startError(error)
     }
+  }
+
+  #startError(error: unknown): unknown {
+    if (!(error instanceof LedgerError) || error.code !== 'DISK_FULL') return error
+    const where = this.#settings.storePathRootDir
+    const message = `the disk of ${where} is full, and a start needs some MiB: free them and start again (${error.message})`
+    return new LedgerError('DISK_FULL', message, { cause: error })
   }
 
   async #startThreads(): Promise<void> {
