@@ -16,6 +16,7 @@ interface Options extends ClientOptions {
   readonly follow?: boolean
   readonly from?: number
   readonly number: number
+  readonly max?: number
   readonly body: BodyForm
 }
 
@@ -28,6 +29,7 @@ Examples:
   ledger tail -n 100 --json
   ledger tail -f
   ledger tail --from 0 > all.txt
+  ledger tail -f -n 0 --max 1     wait for the next entry
 
 Every line is an index and a body. -f goes on when leadership moves, without a gap or a repetition;
 interrupt it with Ctrl-C.`
@@ -38,6 +40,7 @@ export const addTail: AddCommand = (program, io, ended) => {
     .option('-f, --follow', 'go on with new entries as they are committed')
     .option('--from <index>', 'begin at this index', count(0))
     .option('-n, --number <n>', 'begin so many indexes before the end', count(0), 10)
+    .option('--max <n>', 'end after so many entries', count(1))
     .addOption(bodyOption())
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => {
@@ -54,9 +57,11 @@ async function tail(client: LedgerClient, options: Options, io: CommandIo): Prom
   io.signal.addEventListener('abort', stop)
   let index = await firstIndex(client, options)
   const waitMs = options.follow === true ? WAIT_MS : 0
-  while (!io.signal.aborted) {
+  let left = options.max ?? Number.POSITIVE_INFINITY
+  while (!io.signal.aborted && left > 0) {
     const { entries, nextIndex } = await client.read(index, READ_BYTES, waitMs)
-    for (const entry of entries) print(entry, options, io)
+    for (const entry of entries.slice(0, left)) print(entry, options, io)
+    left -= entries.length
     if (nextIndex === index && options.follow !== true) break
     index = nextIndex
   }
