@@ -116,6 +116,8 @@ async function main() {
   await tests('house', testFiles('test', isHouse), unitLimits)
   const unit = ['packages', 'bench', 'examples'].flatMap((directory) => testFiles(directory))
   await tests('unit', unit, unitLimits)
+  await check('simulation', NODE, ['test/sim/run.ts', '--seeds', '2000', '--jobs', '2'])
+  await check('simulation finds bugs', NODE, ['test/sim/run.ts', '--mutate', 'all', '--jobs', '2'])
   const whole = testFiles('test', (path) => !isHouse(path))
   if (whole.length > 0) {
     const limits = { limitMs: 24 * MINUTE, testLimitMs: 10 * MINUTE, concurrency: 1 }

@@ -202,7 +202,11 @@ export class FakeDisk implements Disk {
 
   /** How much of a write that fails was done. */
   partOf(sizeBytes: number): number {
-    return this.#random() < 0.5 ? 0 : randomBetween(this.#random, 0, sizeBytes + 1)
+    const dice = this.#random()
+    if (dice < 0.5) return 0
+    // The first bytes are headers: cut there now and then.
+    const most = dice < 0.7 ? Math.min(sizeBytes, 64) : sizeBytes
+    return randomBetween(this.#random, 0, most + 1)
   }
 
   /** For open files: throws the fault that is due, or stops a file of a life before. */

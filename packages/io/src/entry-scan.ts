@@ -19,7 +19,7 @@ import {
 import type { LogEnd } from './resume-mark.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
-const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
+export const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
 
 /**
  * Why the walk stopped; `unused`: only zeros where the next entry would be. `filler`: a blank with
@@ -75,7 +75,7 @@ export class EntryScan {
    * Reads ahead `windowBytes` at a time; what was read is not looked at anew, so the files must
    * stand still.
    */
-  constructor(data: SegmentFiles, windowBytes: number = SCAN_WINDOW_BYTES) {
+  constructor(data: SegmentFiles, windowBytes: number) {
     this.#data = data
     this.#window = Buffer.alloc(windowBytes)
     this.#view = this.#viewOf(this.#window)

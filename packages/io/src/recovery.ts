@@ -10,7 +10,7 @@ import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
 import { type StoreConfig, type StoreLayout, storeLayout } from './config.ts'
 import type { Disk, StoreLock } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
-import { EntryScan, type ScanResult, type ScanStart } from './entry-scan.ts'
+import { EntryScan, SCAN_WINDOW_BYTES, type ScanResult, type ScanStart } from './entry-scan.ts'
 import { HardStateFile } from './hard-state.ts'
 import { IndexTable, IndexWriter } from './index-table.ts'
 import { LogStore } from './log-store.ts'
@@ -79,7 +79,7 @@ class Recovery {
     this.#data = new SegmentFiles(disk, layout.dataDirectory, layout.segmentBytes)
     this.#index = new SegmentFiles(disk, layout.indexDirectory, layout.indexSegmentBytes)
     this.#table = new IndexTable(this.#index)
-    this.#scan = new EntryScan(this.#data)
+    this.#scan = new EntryScan(this.#data, Math.min(SCAN_WINDOW_BYTES, layout.segmentBytes))
     this.#hardState = new HardStateFile(disk, layout)
     this.#markFile = new MarkFile(disk, layout)
   }

@@ -1,0 +1,460 @@
+/**
+ * A node of the simulated group: its disk, which outlives its processes, and the process that runs
+ * on it now. Owns the events of its life (start, turn, tick, disk work, crash) and the invariant
+ * that no process hears or says anything after its end.
+ */
+import { type Clock, type Random, randomBetween, seededRandom } from '@ringledger/base'
+import { type PeerMessage, Role } from '@ringledger/consensus'
+import {
+  allocateIoPort,
+  FakeDisk,
+  type IoPort,
+  openStore,
+  type Recovered,
+  type StoreConfig,
+} from '@ringledger/io'
+import { Doorbell, LogArena, type LogArenaShared } from 'sharedarraybuffer-ringbuffer'
+import { ensure } from './failure.ts'
+import type { Frame } from './frames.ts'
+import { decodeFrame, payloadStartOf } from './frames.ts'
+import type { Witness } from './history.ts'
+import { NodeLog } from './node-log.ts'
+import { SimProcess } from './process.ts'
+import { EventKind, SLOT_MS, TICK_SLOTS } from './scheduler.ts'
+import type { SimSettings } from './settings.ts'
+import type { World } from './world.ts'
+
+/** Thrown by the disk to stop a process in the middle of a call. */
+export class Stopped extends Error {}
+
+/** Words of a ring's control page that begin anew with a process. */
+const RING_CONTROL_BYTES = 512
+const RING_KEPT_BYTES = 8
+
+export const Ending = {
+  /** The process dies; the machine goes on. */
+  kill: 'kill',
+  /** The machine loses power. */
+  power: 'power',
+} as const
+export type Ending = (typeof Ending)[keyof typeof Ending]
+
+export class Machine implements Witness {
+  readonly world: World
+  readonly number: number
+  readonly name: string
+  readonly names: readonly string[]
+  readonly settings: SimSettings
+  readonly random: Random
+  readonly disk: FakeDisk
+  readonly storeConfig: StoreConfig
+  readonly arenaShared: LogArenaShared
+  readonly port: IoPort
+  readonly coreBell: SharedArrayBuffer
+  readonly clock: Clock
+  readonly log: NodeLog = new NodeLog()
+  readonly preferred: string | undefined
+  process: SimProcess | undefined
+  syncedEnd = 0
+  /** Where a cut under way cuts; Infinity for none. */
+  cutPending: number = Number.POSITIVE_INFINITY
+  committedIndex = -1
+  shownIndex = -1
+  /** Grows with every process; events of earlier ones are void. */
+  life = 0
+  pausedUntil = 0
+  tickSlots: number = TICK_SLOTS
+  /** Disk work waits this much longer. */
+  slowDiskSlots = 0
+  /** A refusal to start on damage that was done to it. */
+  refused = false
+  damaged = false
+  /** Starts again by itself. */
+  #restartPlanned = false
+  /** Changes on the disk left until the process is stopped in one; -1: none planned. */
+  #changesLeft = -1
+  #stopBy: Ending = Ending.power
+  #stopped = false
+  #nextTick = 0
+  /** Failures that were put into its disk and may halt it. */
+  faultsPending = 0
+  #savedTerm = 0
+  #savedVote: string | null = null
+  /** A read from the files waits for the disk. */
+  readonly #readers: (() => void)[] = []
+
+  constructor(world: World, number: number, shared: SharedMemory) {
+    const { settings } = world
+    this.world = world
+    this.number = number
+    this.settings = settings
+    this.names = world.names
+    this.name = world.names[number] as string
+    this.random = seededRandom(Math.imul(settings.seed, 31) + number * 7919 + 17)
+    this.disk = new FakeDisk(seededRandom(Math.imul(settings.seed, 131) + number))
+    this.disk.beforeChange = () => this.#beforeChange()
+    this.storeConfig = {
+      rootDirectory: '/store',
+      selfId: this.name,
+      segmentBytes: settings.segmentBytes,
+      indexSegmentBytes: settings.indexSegmentBytes,
+      minimumFreeBytes: 1,
+      zeroAheadBytes: settings.zeroAheadBytes,
+      markEveryBytes: settings.markEveryBytes,
+    }
+    this.arenaShared = shared.arena(settings)
+    this.port = shared.port
+    this.coreBell = shared.coreBell
+    const nowMs = (): number => world.scheduler.now * SLOT_MS
+    this.clock = { wallMs: nowMs, monotonicMs: nowMs }
+    const preferred = settings.preferredLeader
+    this.preferred = preferred < 0 ? undefined : (world.names[preferred] as string)
+  }
+
+  get up(): boolean {
+    return this.process !== undefined
+  }
+
+  get leads(): boolean {
+    return this.process?.replica.leading ?? false
+  }
+
+  get paused(): boolean {
+    return this.pausedUntil > this.world.scheduler.now
+  }
+
+  /** Opens the store and joins the group; tried again later when the disk does not let it. */
+  start(): void {
+    const { world } = this
+    this.#restartPlanned = false
+    if (this.up || this.refused) return
+    this.#clearShared()
+    let opened: ReturnType<typeof openStore>
+    try {
+      opened = openStore(this.storeConfig, this.disk)
+    } catch (error) {
+      this.#notStarted(error)
+      return
+    }
+    this.#changesLeft = -1
+    this.life++
+    world.counts.restarts++
+    this.#checkRecovered(opened.recovered)
+    this.syncedEnd = opened.store.end.position
+    this.process = new SimProcess(this, opened.store, opened.recovered)
+    world.trace.mix(1, this.number, opened.recovered.tail.lastIndex, this.life)
+    world.trace.print && world.trace.line(this.number, `starts with ${this.log.last + 1} entries`)
+    this.#nextTick = world.scheduler.now + this.random() * this.tickSlots
+    this.#planTick()
+    this.planDisk(randomBetween(this.random, 0, 10))
+  }
+
+  /** Ends the process at once. */
+  stop(ending: Ending, silently: boolean): void {
+    if (this.up) {
+      this.process?.closeFiles()
+      this.process = undefined
+      this.life++
+      this.pausedUntil = 0
+      this.#readers.length = 0
+      this.world.network.nodeGone(this.number, silently)
+    }
+    this.#stopped = false
+    this.#changesLeft = -1
+    this.faultsPending = 0
+    if (ending === Ending.power) this.disk.crash()
+    else this.disk.kill()
+    const { trace } = this.world
+    trace.mix(2, this.number, ending === Ending.power ? 1 : 0, this.life)
+    trace.print && trace.line(this.number, `ends: ${ending}`)
+  }
+
+  restartIn(slots: number): void {
+    if (this.#restartPlanned) return
+    this.#restartPlanned = true
+    this.world.scheduler.plan(slots, EventKind.restart, this.number, 0)
+  }
+
+  /** The process ends in the middle of the `changes`-th change to the disk from now. */
+  stopInChange(changes: number, ending: Ending): void {
+    this.#changesLeft = changes
+    this.#stopBy = ending
+  }
+
+  /** The end of injected trouble. */
+  calmDown(): void {
+    this.#changesLeft = -1
+    this.disk.clearFaults()
+    this.disk.capacityBytes = Number.POSITIVE_INFINITY
+    this.slowDiskSlots = 0
+    this.tickSlots = TICK_SLOTS
+  }
+
+  onTick(): void {
+    const { process } = this
+    if (process === undefined) return
+    const quiet = process.tick()
+    this.#planTick()
+    if (!quiet) this.touch()
+  }
+
+  /** Something arrived: the turn ends in this slot. */
+  touch(): void {
+    const { process } = this
+    if (process === undefined || process.turnPlanned) return
+    process.turnPlanned = true
+    this.world.scheduler.plan(0, EventKind.turn, this.number, this.life)
+  }
+
+  onTurn(): void {
+    const { process } = this
+    if (process === undefined) return
+    process.turnPlanned = false
+    process.pollStorage()
+    process.replica.endTurn()
+    this.look()
+    if (process.agent.hasWork()) this.planDisk(randomBetween(this.random, 0, this.#syncSlots()))
+  }
+
+  /** The checkers look at what the process holds now. */
+  look(): void {
+    const { process } = this
+    if (process === undefined) return
+    const { replica, raft } = process
+    if (this.log.endPosition !== replica.endPosition) {
+      this.log.follow(process.arena, replica.endPosition, this.#onEntry)
+    }
+    if (raft.commitPosition !== process.seenCommit) {
+      process.seenCommit = raft.commitPosition
+      this.world.history.onCommitted(this, raft.term, raft.commitPosition, replica.leading)
+    }
+  }
+
+  readonly #onEntry = (index: number): void => {
+    this.world.history.onEntry(this, index)
+  }
+
+  /** Disk work: one duty of the IO agent. */
+  onDisk(): void {
+    const { process, world } = this
+    if (process === undefined) return
+    process.diskAt = Number.POSITIVE_INFINITY
+    const worked = process.agent.duty()
+    if (this.#stopped) {
+      world.nemesis.onStoppedInCall(this, this.#stopBy)
+      return
+    }
+    this.syncedEnd = process.store.end.position
+    const { term, votedFor } = process.store.hardState.current
+    this.#savedTerm = term
+    this.#savedVote = votedFor
+    world.trace.mix(3, this.number, this.syncedEnd, term)
+    if (worked) {
+      world.scheduler.plan(randomBetween(this.random, 0, 2), EventKind.turn, this.number, this.life)
+    }
+    if (process.agent.closed) return
+    const soon = worked && process.agent.hasWork()
+    const slots = soon ? this.#syncSlots() : Math.ceil(process.agent.sleepMs / SLOT_MS)
+    this.planDisk(worked && !soon ? Math.min(slots, 10) : slots)
+  }
+
+  planDisk(slots: number): void {
+    const { process, world } = this
+    if (process === undefined) return
+    const at = world.scheduler.now + slots
+    if (process.diskAt <= at) return
+    process.diskAt = at
+    process.diskStamp++
+    world.scheduler.plan(slots, EventKind.disk, this.number, process.diskStamp, this.life)
+  }
+
+  receive(frame: Frame): void {
+    const { process, world } = this
+    if (process === undefined) return
+    const payloadStart = payloadStartOf(frame)
+    const message = decodeFrame(frame, payloadStart, this.names) as PeerMessage
+    world.trace.mix(4, frame.from * 16 + frame.to, frame.sizeBytes, message.term)
+    world.trace.print && world.traceMessage(message)
+    process.replica.onPeerMessage(message.from, message, frame.bytes, payloadStart, frame.sizeBytes)
+    this.touch()
+  }
+
+  /** Resolved when the disk has turned; never when the process ends before. */
+  readDelay(): Promise<void> {
+    const { world } = this
+    world.counts.catchUpReads++
+    return new Promise((resolve) => {
+      this.#readers.push(resolve)
+      world.scheduler.plan(this.#syncSlots(), EventKind.read, this.number, this.life)
+    })
+  }
+
+  onReadDone(): void {
+    this.#readers.shift()?.()
+    this.world.settleSoon()
+  }
+
+  onSend(message: PeerMessage): void {
+    if (message.type !== 'voteReply' || !message.granted) return
+    ensure(
+      this.#savedTerm === message.term && this.#savedVote === message.to,
+      `${this.name} votes for ${message.to} in term ${message.term} before that is synced`,
+    )
+  }
+
+  onDurable(position: number): void {
+    ensure(position <= this.syncedEnd, `${this.name} calls durable what is not synced`)
+  }
+
+  onTruncated(lastIndex: number): void {
+    this.world.counts.truncations++
+    ensure(lastIndex >= this.shownIndex, `${this.name} cut off entries shown to readers`)
+    this.log.cut(lastIndex)
+    this.cutPending = Number.POSITIVE_INFINITY
+  }
+
+  onTrimmed(firstIndex: number): void {
+    ensure(firstIndex <= this.world.history.last + 1, `${this.name} dropped uncommitted entries`)
+    this.world.counts.trims++
+  }
+
+  onShown(position: number): void {
+    this.look()
+    this.world.history.onShown(this, position)
+  }
+
+  onAcknowledged(index: number, chain: number): void {
+    this.world.history.onAcknowledged(this, index, chain)
+    this.world.counts.acknowledged++
+  }
+
+  onRead(floor: number, position: number): void {
+    if (position < 0) return
+    this.world.counts.reads++
+    this.world.history.onRead(this, floor, position)
+  }
+
+  onTransferEnded(done: boolean): void {
+    if (done) this.world.counts.transfers++
+  }
+
+  onRole(role: Role, term: number, reason: string): void {
+    const { world } = this
+    world.trace.mix(5, this.number, term, role.length)
+    world.trace.print && world.trace.line(this.number, `${role} in term ${term}: ${reason}`)
+    if (role !== Role.leader) return
+    world.counts.elections++
+    world.history.onElected(this, term)
+    this.look()
+    world.history.onLeader(this, term)
+  }
+
+  /** Only what was done to its disk may take a node out of the group. */
+  onHalted(reason: string): void {
+    this.world.trace.print && this.world.trace.line(this.number, `halted: ${reason}`)
+    const expected = this.#stopped || (this.faultsPending > 0 && reason.includes('injected'))
+    ensure(expected, `${this.name} halted: ${reason}`)
+    if (this.#stopped) return
+    this.world.counts.failStops++
+    this.world.nemesis.onFailStop(this)
+  }
+
+  onClosed(): void {
+    this.world.nemesis.onClosed(this)
+  }
+
+  /** What the shipped code calls an error must be one that was put there. */
+  onLog(level: string, line: string): void {
+    if (level === 'error') {
+      const unread = line.startsWith('cannot read the log')
+      ensure(unread && /injected|do not hold/.test(line), `${this.name} says: ${line}`)
+    }
+    this.world.trace.print && this.world.trace.line(this.number, `${level}: ${line}`)
+  }
+
+  onDropped(id: string, reason: string): void {
+    this.world.trace.print && this.world.trace.line(this.number, `drops ${id}: ${reason}`)
+  }
+
+  nextBody(): { index: number; fill: number } {
+    return this.world.nextBody()
+  }
+
+  #syncSlots(): number {
+    const slots = 1 + randomBetween(this.random, 0, this.settings.maxSyncSlots + 1)
+    return slots + this.slowDiskSlots
+  }
+
+  #planTick(): void {
+    const { now } = this.world.scheduler
+    this.#nextTick = Math.max(this.#nextTick + this.tickSlots, now + 1)
+    const slots = Math.max(1, Math.round(this.#nextTick - now))
+    this.world.scheduler.plan(slots, EventKind.tick, this.number, this.life)
+  }
+
+  #beforeChange(): void {
+    if (this.#changesLeft < 0) return
+    if (this.#changesLeft-- > 0) return
+    this.#stopped = true
+    // Whatever the process still tries has no effect on the disk.
+    this.#changesLeft = 0
+    throw new Stopped('the process was stopped in a call')
+  }
+
+  #notStarted(error: unknown): void {
+    const { world } = this
+    if (error instanceof Stopped) {
+      if (this.#stopBy === Ending.power) world.counts.powerLossesInRecovery++
+      this.stop(this.#stopBy, true)
+      this.restartIn(randomBetween(this.random, 1, 200))
+      return
+    }
+    world.nemesis.onRefusedStart(this, error)
+  }
+
+  #checkRecovered(recovered: Recovered): void {
+    const { tail, lastChainCrc, hardState, committedPosition } = recovered
+    ensure(
+      tail.lastIndex <= this.log.last && this.log.chainOf(tail.lastIndex) === lastChainCrc,
+      `${this.name} found a log that it never had`,
+    )
+    const kept = tail.endPosition >= Math.min(this.syncedEnd, this.cutPending)
+    ensure(kept, `${this.name} lost what it had synced`)
+    this.cutPending = Number.POSITIVE_INFINITY
+    const voteKept =
+      hardState.term > this.#savedTerm ||
+      (hardState.term === this.#savedTerm &&
+        (this.#savedVote === null || hardState.votedFor === this.#savedVote))
+    ensure(voteKept, `${this.name} lost its term or vote`)
+    this.#savedTerm = hardState.term
+    this.#savedVote = hardState.votedFor
+    this.log.cut(tail.lastIndex)
+    this.world.history.onRecovered(this, committedPosition, tail.firstPosition)
+  }
+
+  /** A new process finds its shared memory empty. */
+  #clearShared(): void {
+    Buffer.from(this.arenaShared.data).fill(0)
+    Buffer.from(this.arenaShared.control).fill(0)
+    for (const ring of [this.port.commands, this.port.events]) {
+      Buffer.from(ring, RING_KEPT_BYTES, RING_CONTROL_BYTES - RING_KEPT_BYTES).fill(0)
+    }
+  }
+}
+
+/** Shared memory of one member, used again by the next run. */
+export class SharedMemory {
+  readonly port: IoPort = allocateIoPort()
+  readonly coreBell: SharedArrayBuffer = Doorbell.allocate()
+  readonly #arenas = new Map<number, LogArenaShared>()
+
+  arena(settings: SimSettings): LogArenaShared {
+    const { arenaBytes, maxEntryBytes } = settings
+    let arena = this.#arenas.get(arenaBytes)
+    if (arena === undefined) {
+      arena = LogArena.allocate({ sizeBytes: arenaBytes, maxEntryBytes })
+      this.#arenas.set(arenaBytes, arena)
+    }
+    return arena
+  }
+}
