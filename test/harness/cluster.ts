@@ -159,7 +159,7 @@ export class Cluster {
   }
 
   /**
-   * Like restart, without waiting for its registration. @throws Error when it ended before it served
+   * Like restart, without waiting for its registration. @throws Error when it ended before that
    */
   async boot(id: string): Promise<void> {
     await this.#startNode(this.#node(id))

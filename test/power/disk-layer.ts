@@ -34,6 +34,9 @@ export interface DiskOptions {
   readonly lies?: boolean
 }
 
+/** What a cut leaves, if chance is not to decide. */
+export type Cut = Pick<PowerLoss, 'kept' | 'syncsCount'>
+
 export class LossyDisk {
   readonly #options: DiskOptions
   readonly #bootIdPath: string
@@ -62,9 +65,9 @@ export class LossyDisk {
   }
 
   /** After the end of the process that used it. */
-  cutPower(random: Random, more: Pick<PowerLoss, 'kept' | 'syncsCount'> = {}): Loss {
+  cutPower(random: Random, how: Cut = {}): Loss {
     const { root, control } = this.#options
-    const lost = losePower({ root, journal: control, random, ...more })
+    const lost = losePower({ root, journal: control, random, ...how })
     this.#boot()
     return lost
   }
