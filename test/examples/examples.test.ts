@@ -11,7 +11,7 @@ const execute = promisify(execFile)
 
 /** What an example prints; it must end by itself, and well. */
 async function outputOf(name: string, ...args: string[]): Promise<string> {
-  const path = fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
+  const path = fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url))
   const { stdout } = await execute(process.execPath, [path, ...args])
   return stdout
 }
