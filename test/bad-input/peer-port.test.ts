@@ -9,6 +9,8 @@ import { dial, exchange } from './raw.ts'
 
 const LIMITS = { timeout: 120_000 }
 const SEGMENT_BYTES = 64 * 1024 * 1024
+/** Of the default maxMessageSize. */
+const MAX_ENTRY_BYTES = (4 * 1024 + 128) * 1024
 const SOME = 100
 const TIMES = 4
 const cluster = useCluster({ nodes: 3 })
@@ -25,6 +27,7 @@ async function refusalOf(context: TestContext, group: string, target: string): P
       selfId: 'n9',
       group,
       segmentBytes: SEGMENT_BYTES,
+      maxEntryBytes: MAX_ENTRY_BYTES,
       host: '127.0.0.1',
       port: 0,
       peers: [{ id: target, host, port: Number(port) }],

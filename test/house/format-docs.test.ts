@@ -109,7 +109,14 @@ test('peer-protocol.md describes the header of a frame', () => {
 
 test('peer-protocol.md has the words of every mismatch', () => {
   const text = readFileSync(`${ROOT}/docs/protocol/peer-protocol.md`, 'utf8')
-  const ours = { version: 1, group: 'B', selfId: 'n2', targetId: 'n1', segmentBytes: 2048 }
+  const ours = {
+    version: 1,
+    group: 'B',
+    selfId: 'n2',
+    targetId: 'n1',
+    segmentBytes: 2048,
+    maxEntryBytes: 512,
+  }
   const theirs = { ...ours, selfId: 'n1', targetId: 'n2' }
   assert.equal(helloMismatch(ours, theirs), undefined)
   for (const wrong of [
@@ -118,6 +125,7 @@ test('peer-protocol.md has the words of every mismatch', () => {
     { targetId: 'n1' },
     { selfId: 'n3' },
     { segmentBytes: 1024 },
+    { maxEntryBytes: 256 },
   ]) {
     const words = helloMismatch(ours, { ...theirs, ...wrong })
     assert.ok(words !== undefined)

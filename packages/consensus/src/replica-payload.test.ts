@@ -103,6 +103,20 @@ for (const { name, reason, spoil } of REFUSED) {
   })
 }
 
+test('entries that are refused again and again cost one line in a while, with a count', () => {
+  const node = new TestReplica()
+  const other = new OtherLog()
+  const end = other.append(3, 100)
+  const refuse = (): void => node.receive(other.message('n1', 3, 0, end), Buffer.alloc(end))
+  const lines = (): string[] => node.log.filter((line) => line.startsWith('refused entries'))
+  for (let times = 0; times < 5; times++) refuse()
+  assert.equal(lines().length, 1)
+  for (let ticks = 0; ticks < 400; ticks++) node.replica.tick()
+  refuse()
+  assert.equal(lines().length, 2)
+  assert.match(lines().at(-1) ?? '', /\(5 times since it was last said\)$/)
+})
+
 test('an entry or a filler longer than this node takes is refused, not copied', () => {
   const node = new TestReplica()
   const other = new OtherLog(2 * MAX_ENTRY_BYTES)

@@ -67,6 +67,8 @@ export interface ReplicaOptions {
   wake(): void
 }
 
+/** At most one line about refused entries in this time: 10 s. */
+const REFUSAL_LINE_TICKS = 400
 /**
  * Clients' entries that are not on the own disk fill this part of the arena at most. The disk may
  * be behind the commit position, so that it alone bounds them.
@@ -91,6 +93,10 @@ export class Replica {
   #truncationId = 0
   #truncating = false
   #halted = false
+  #ticks = 0
+  /** Payloads refused since the last line about them, and the tick of the next one. */
+  #refusals = 0
+  #sayRefusedTick = 0
 
   constructor(options: ReplicaOptions) {
     this.#options = options
@@ -194,6 +200,7 @@ export class Replica {
 
   tick(): void {
     if (this.#halted) return
+    this.#ticks++
     if (this.#leading) this.#publish()
     this.raft.tick()
     this.#act()
@@ -317,8 +324,18 @@ export class Replica {
     this.#act()
   }
 
+  /** The leader sends them again with every new connection: one line in a while says enough. */
+  #sayRefused(from: string, problem: string): void {
+    this.#refusals++
+    if (this.#ticks < this.#sayRefusedTick) return
+    this.#sayRefusedTick = this.#ticks + REFUSAL_LINE_TICKS
+    const count = this.#refusals > 1 ? ` (${this.#refusals} times since it was last said)` : ''
+    this.#options.hooks.log('error', `refused entries from ${from}: ${problem}${count}`)
+    this.#refusals = 0
+  }
+
   #onPayload(message: Append, payload: Buffer, start: number, end: number): void {
-    const { hooks, segmentBytes } = this.#options
+    const { segmentBytes } = this.#options
     const followsEnd = message.prevPosition === this.#writer.endPosition
     const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
     const run = checkPayload(payload, view, start, end, {
@@ -339,7 +356,7 @@ export class Replica {
       run.spans.every((span, at) => span.term === message.spans[at]?.term)
     if (!agrees) {
       const problem = run.problem || 'the message and its bytes disagree'
-      hooks.log('error', `refused entries from ${message.from}: ${problem}`)
+      this.#sayRefused(message.from, problem)
       this.#options.peers.drop(message.from, problem)
       return
     }

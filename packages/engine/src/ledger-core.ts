@@ -217,6 +217,7 @@ export class LedgerCore {
         selfId: settings.selfId,
         group: settings.group,
         segmentBytes: settings.segmentBytes,
+        maxEntryBytes: settings.maxEntryBytes,
         host: settings.bindAddress,
         port: settings.members.find((member) => member.id === settings.selfId)?.port ?? 0,
         peers: settings.members,

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net'
 import { MAX_FRAME_BYTES } from '@ringledger/protocol'
 import { FrameReader, NEED_MORE, NOT_A_FRAME, type ReadBudget } from './frame-reader.ts'
-import type { NetworkLog } from './log.ts'
+import type { LineLimiter } from './line-limiter.ts'
 import { Outbox } from './outbox.ts'
 import { hostBytes, hostText } from './remote-host.ts'
 import type { ByteTaker } from './socket-reader.ts'
@@ -51,7 +51,8 @@ export interface ConnectionContext {
   readonly handlers: ConnectionHandlers
   readonly limits: ConnectionLimits
   readonly budget: ReadBudget
-  readonly log: NetworkLog
+  /** What clients cause. */
+  readonly lines: LineLimiter
   /** Number of the current idle sweep. */
   readonly sweep: { count: number }
   /**
@@ -218,7 +219,7 @@ export class Connection implements ByteTaker {
         : this.#reader.firstByte === TLS_HANDSHAKE && !this.#taken
           ? 'the client speaks TLS, which this port does not'
           : `a frame whose lengths cannot be (limit ${MAX_FRAME_BYTES} bytes)`
-    this.#context.log('warn', `closed the connection of ${this.#remoteAddress}: ${reason}`)
+    this.#context.lines.warn(`closed the connection of ${this.#remoteAddress}: ${reason}`)
     this.close(reason)
   }
 
@@ -240,7 +241,7 @@ export class Connection implements ByteTaker {
   }
 
   #onBacklog(queuedBytes: number): void {
-    const { limits, backlog, log, sweep } = this.#context
+    const { limits, backlog, lines, sweep } = this.#context
     const { outboxHighWaterBytes, outboxMaxBytes, backlogMaxBytes } = limits
     this.#lastSweep = sweep.count
     // Only above the socket's own mark does it announce 'drain'.
@@ -249,7 +250,7 @@ export class Connection implements ByteTaker {
     if (queuedBytes <= Math.max(outboxHighWaterBytes, socketMark)) return
     if (queuedBytes > outboxMaxBytes || backlog.totalBytes > backlogMaxBytes) {
       const whole = `${queuedBytes} bytes of answers unread, all together ${backlog.totalBytes}`
-      log('warn', `closed the connection of ${this.#remoteAddress}: it left ${whole}`)
+      lines.warn(`closed the connection of ${this.#remoteAddress}: it left ${whole}`)
       this.close('answers unread')
     } else {
       this.#pause(PAUSED_BY_OUTBOX)

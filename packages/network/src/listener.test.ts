@@ -217,6 +217,33 @@ test('a thousand idle connections neither disturb nor stay when the listener clo
   await ended
 })
 
+test('many bad connections cost few lines, and a count', async (t) => {
+  const lines: string[] = []
+  const closed = signal()
+  let open = 30
+  const listener = await listening(
+    t,
+    {
+      ...echo,
+      onClose() {
+        if (--open === 0) closed.call()
+      },
+    },
+    { log: (_level, line) => lines.push(line) },
+  )
+  for (let count = open; count > 0; count--) {
+    const socket = await dial(t, listener.port)
+    socket.write('GET / HTTP/1.1\r\n\r\n')
+  }
+  await closed.promise
+  await listener.close()
+  const counts = lines.map((line) => Number(/^(\d+) more connections/.exec(line)?.[1] ?? 0))
+  const told = counts.filter((count) => count === 0).length
+  const kept = counts.reduce((sum, count) => sum + count, 0)
+  assert.equal(told + kept, 30)
+  assert.ok(kept > 0, lines.join('\n'))
+})
+
 test('answers that were given before a close arrive', async (t) => {
   const opened = signal<Connection>()
   const listener = await listening(t, { ...echo, onOpen: opened.call })

@@ -6,6 +6,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { Connection, type ConnectionContext, type ConnectionHandlers } from './connection.ts'
 import { ReadBudget } from './frame-reader.ts'
+import { LineLimiter } from './line-limiter.ts'
 import { type ListenAddress, listenOn } from './listen.ts'
 import { type NetworkLog, silentLog } from './log.ts'
 import { readAccepted, takeoverWorks } from './socket-reader.ts'
@@ -47,6 +48,7 @@ export class RemotingListener {
   readonly #options: RemotingListenerOptions
   readonly #handlers: ConnectionHandlers
   readonly #context: ConnectionContext
+  readonly #log: NetworkLog
   readonly #server: Server
   #takeover = false
   #sweeper: NodeJS.Timeout | undefined
@@ -58,12 +60,13 @@ export class RemotingListener {
   constructor(handlers: ConnectionHandlers, options: RemotingListenerOptions) {
     this.#handlers = handlers
     this.#options = options
+    this.#log = options.log ?? silentLog
     this.#nextId = options.connectionIds?.first ?? 1
     this.connections = this.#connections
     this.turn = options.turn ?? new Turn()
     this.#context = {
       turn: this.turn,
-      log: options.log ?? silentLog,
+      lines: new LineLimiter(this.#log),
       sweep: { count: 0 },
       backlog: { totalBytes: 0 },
       budget: new ReadBudget(options.maxLargeFrameBytes ?? DEFAULT_MAX_LARGE_FRAME_BYTES),
@@ -93,15 +96,13 @@ export class RemotingListener {
   async listen(): Promise<void> {
     this.#takeover = await takeoverWorks()
     if (!this.#takeover) {
-      this.#context.log(
+      this.#log(
         'warn',
         'this Node does not let accepted sockets read into our buffers; reading by events',
       )
     }
     this.#port = await listenOn(this.#server, this.#options)
-    this.#server.on('error', (error) =>
-      this.#context.log('error', `accepting failed: ${error.message}`),
-    )
+    this.#server.on('error', (error) => this.#log('error', `accepting failed: ${error.message}`))
     const idleMs = this.#options.idleMs ?? DEFAULT_IDLE_MS
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(1, idleMs / SWEEPS_PER_IDLE_TIME))
     this.#sweeper.unref()
@@ -110,6 +111,7 @@ export class RemotingListener {
   /** Closes the port and every connection, after its last answers; resolves when all are gone. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
+    this.#context.lines.close()
     const serverClosed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     const connectionsClosed = new Promise<void>((resolve) => {
       if (this.#connections.size === 0) resolve()
@@ -123,7 +125,7 @@ export class RemotingListener {
     const { maxConnections = DEFAULT_MAX_CONNECTIONS } = this.#options
     if (this.#connections.size >= maxConnections) {
       if (!this.#refusing) {
-        this.#context.log('warn', `refusing connections: ${maxConnections} are open already`)
+        this.#log('warn', `refusing connections: ${maxConnections} are open already`)
       }
       this.#refusing = true
       accepted.destroy()

@@ -11,6 +11,8 @@ export interface Hello {
   readonly selfId: string
   readonly targetId: string
   readonly segmentBytes: number
+  /** The longest entry that the node takes; a longer one of its leader's it would refuse. */
+  readonly maxEntryBytes: number
   /** Set by the side that was dialled when it will not have the other one. */
   readonly refusal?: string
 }
@@ -26,17 +28,19 @@ function isName(value: unknown): value is string {
 /** A received HELLO with the types it must have, or undefined. */
 export function asHello(value: unknown): Hello | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, group, selfId, targetId, segmentBytes, refusal } = value as Partial<Hello>
+  const { version, group, selfId, targetId, segmentBytes, maxEntryBytes, refusal } =
+    value as Partial<Hello>
   if (
     typeof version !== 'number' ||
     !isName(group) ||
     !isName(selfId) ||
     !isName(targetId) ||
-    typeof segmentBytes !== 'number'
+    typeof segmentBytes !== 'number' ||
+    typeof maxEntryBytes !== 'number'
   ) {
     return undefined
   }
-  const hello = { version, group, selfId, targetId, segmentBytes }
+  const hello = { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
   if (typeof refusal !== 'string') return hello
   return { ...hello, refusal: refusal.slice(0, MAX_REFUSAL_CHARACTERS).replace(/\p{Cc}/gu, ' ') }
 }
@@ -60,6 +64,9 @@ export function helloMismatch(ours: Hello, theirs: Hello): string | undefined {
   }
   if (theirs.segmentBytes !== ours.segmentBytes) {
     return `its segments have ${theirs.segmentBytes} bytes, ours ${ours.segmentBytes}: set the same mappedFileSizeCommitLog on all nodes`
+  }
+  if (theirs.maxEntryBytes !== ours.maxEntryBytes) {
+    return `its entries may have ${theirs.maxEntryBytes} bytes, ours ${ours.maxEntryBytes}: set the same maxMessageSize on all nodes`
   }
   return theirs.refusal === undefined ? undefined : `it refuses this node: ${theirs.refusal}`
 }

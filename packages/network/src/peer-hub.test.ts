@@ -28,6 +28,7 @@ async function startNode(
       selfId,
       group: 'g',
       segmentBytes: 1024,
+      maxEntryBytes: 512,
       host: '127.0.0.1',
       port: 0,
       peers: [],
@@ -69,7 +70,8 @@ async function startPair(
 /** A HELLO frame as a node of group g would send it. */
 function helloOf(fields: { selfId: string; targetId: string }): Buffer {
   const batch = new PeerBatch()
-  const hello = { version: PEER_PROTOCOL_VERSION, group: 'g', segmentBytes: 1024, ...fields }
+  const sizes = { segmentBytes: 1024, maxEntryBytes: 512 }
+  const hello = { version: PEER_PROTOCOL_VERSION, group: 'g', ...sizes, ...fields }
   encodePacked(batch, PeerFrameType.hello, hello, 0)
   return Buffer.from(batch.head.subarray(0, batch.sizeBytes))
 }
@@ -253,6 +255,12 @@ const MISMATCHES: [string, Partial<PeerHubOptions>, RegExp, RegExp][] = [
     { segmentBytes: 4096 },
     /have 4096 bytes, ours 1024/,
     /have 1024 bytes, ours 4096/,
+  ],
+  [
+    'longest entry',
+    { maxEntryBytes: 256 },
+    /may have 256 bytes, ours 512: set the same maxMessageSize/,
+    /may have 512 bytes, ours 256: set the same maxMessageSize/,
   ],
   ['id than the listed ones', { selfId: 'n9' }, /n9 is not among/, /refuses this node: n9 is not/],
 ]

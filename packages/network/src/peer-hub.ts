@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Random } from '@ringledger/base'
+import { LineLimiter } from './line-limiter.ts'
 import { listenOn } from './listen.ts'
 import { type NetworkLog, silentLog } from './log.ts'
 import type { PeerPiece } from './peer-batch.ts'
@@ -32,6 +33,8 @@ export interface PeerHubOptions {
   readonly selfId: string
   readonly group: string
   readonly segmentBytes: number
+  /** Like the segments' size the same on all nodes. */
+  readonly maxEntryBytes: number
   /** Where this node listens for its peers. */
   readonly host: string
   readonly port: number
@@ -68,6 +71,8 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   readonly #options: PeerHubOptions
   readonly #handlers: PeerHubHandlers<Message>
   readonly #log: NetworkLog
+  /** What whoever reaches the port can cause. */
+  readonly #strangers: LineLimiter
   readonly #server: Server
   readonly #peers = new Map<string, PeerAddress>()
   readonly #dialers = new Map<string, PeerDialer>()
@@ -90,6 +95,7 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     this.selfId = options.selfId
     this.maxQueuedBytes = options.maxQueuedBytes ?? DEFAULT_MAX_QUEUED_BYTES
     this.#log = options.log ?? silentLog
+    this.#strangers = new LineLimiter(this.#log)
     for (const peer of options.peers) {
       if (peer.id !== options.selfId) this.#peers.set(peer.id, peer)
     }
@@ -121,6 +127,7 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#ticker)
+    this.#strangers.close()
     for (const dialer of this.#dialers.values()) dialer.stop()
     for (const link of [...this.#links.values(), ...this.#greeting]) link.close('this node stops')
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -239,8 +246,9 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   }
 
   #hello(targetId: string): Hello {
-    const { group, segmentBytes, selfId } = this.#options
-    return { version: PEER_PROTOCOL_VERSION, group, selfId, targetId, segmentBytes }
+    const { group, segmentBytes, maxEntryBytes, selfId } = this.#options
+    const version = PEER_PROTOCOL_VERSION
+    return { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
   }
 
   #startDialer(peer: PeerAddress): void {
@@ -301,6 +309,8 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     if (this.#saidReasons.size >= MAX_REMEMBERED_REASONS) this.#saidReasons.clear()
     this.#saidReasons.add(said)
     const other = link.peerId === '' ? link.address : `${link.peerId} (${link.address})`
-    this.#log(level, `no peer connection with ${other}: ${reason}`)
+    const line = `no peer connection with ${other}: ${reason}`
+    if (link.peerId === '') this.#strangers.warn(line)
+    else this.#log(level, line)
   }
 }
