@@ -52,7 +52,9 @@ export class BrokerThreads {
   watch(worker: Worker, name: string): void {
     if (!this.#all.includes(worker)) this.#all.push(worker)
     worker.once('error', (error) => {
-      this.fail(`the ${name} thread failed: ${asLedgerError(error).message}`)
+      const { message } = asLedgerError(error)
+      const diskFailed = (error as { code?: unknown }).code === 'DISK_FAILED'
+      this.fail(`the ${name} thread failed: ${message}`, diskFailed ? 'DISK_FAILED' : 'CLOSED')
     })
     worker.once('exit', () => this.fail(`the ${name} thread ended`))
   }

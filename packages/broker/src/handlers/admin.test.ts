@@ -385,3 +385,13 @@ test('what this broker cannot do is said with the code for that', (t) => {
   const ext = { topic: 'Nobody', queueId: '0', index: '0', count: '1' }
   assert.equal(broker.request({ code: 321, ext })?.code, 1)
 })
+
+test('the figures of the broker say whether its disk is full', (t) => {
+  const broker = brokerInUse()
+  t.after(() => broker.close())
+  const shown = (): string | undefined =>
+    (bodyOf(broker.request({ code: 28 })).table as Record<string, string>).diskFull
+  assert.equal(shown(), 'false')
+  broker.diskFull = true
+  assert.equal(shown(), 'true')
+})

@@ -300,7 +300,7 @@ type MessageKey = Exclude<keyof BrokerKeys, AddressKey | GroupKey | StoreKey>
 
 const messageKeys: Part<MessageKey> = {
   maxMessageSize: integerSetting({
-    doc: 'Largest message body.',
+    doc: 'Largest message body. Must be equal on all members.',
     unit: 'bytes',
     defaultValue: 4 * MIB,
     min: 1024,
