@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { Campaign, type CampaignResult, type Progress } from './campaign.ts'
 
-const HELP = `Cuts the power under a group of three brokers, again and again, while messages are written.
+const HELP = `Cuts the power under a group of three brokers, again and again, under load.
 
   node test/power/power-loss.ts [options]
 
@@ -32,10 +32,12 @@ function whole(text: string | undefined, name: string, least: number): number {
 }
 
 function showProgress(rounds: number, progress: Progress): void {
-  const { round, victims, roundMs, backMs, servingMs, acknowledged, lost } = progress
+  const { round, victims, roundMs, acknowledged, lost } = progress
+  const { backMs, servingMs } = progress
   const parts = [
     `round ${round}/${rounds}`,
-    `${Math.round(roundMs)} ms (back after ${Math.round(backMs)}, serving ${Math.round(servingMs)})`,
+    `${Math.round(roundMs)} ms`,
+    `back after ${Math.round(backMs)} ms, serving after ${Math.round(servingMs)} ms`,
     `power lost: ${victims}`,
     `${acknowledged} acknowledged`,
     `${lost.sectors} sectors and ${lost.names} names lost`,
@@ -71,7 +73,7 @@ function report(seed: number, result: CampaignResult, asJson: boolean): void {
   process.stdout.write(
     `FAILED: ${failure}\n` +
       `Kept in ${kept}: logs/<node>.log, the stores <node>/ as the group left them, and in\n` +
-      '<node>-disk/ what was not synced since (test/power/journal.ts). To start a node on its store:\n' +
+      '<node>-disk/ what was not synced since (test/power/journal.ts). A node on its store:\n' +
       `  node packages/cli/bin/mqbroker.mjs -c ${kept}/n0.conf\n`,
   )
 }
