@@ -20,7 +20,13 @@ export type {
   ReadOptions,
   RoleEvent,
 } from './ledger.ts'
-export { LedgerCore, type LedgerCoreHooks, TICK_MS } from './ledger-core.ts'
+export {
+  LedgerCore,
+  type LedgerCoreHooks,
+  type LedgerHub,
+  type LedgerSurroundings,
+  TICK_MS,
+} from './ledger-core.ts'
 export { AppendError, TrimmedError } from './ledger-errors.ts'
 export { openLedger } from './open-ledger.ts'
 export type { GroupMember, LedgerSettings } from './settings.ts'

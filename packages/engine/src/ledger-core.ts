@@ -4,7 +4,7 @@
  * calls `endTurn` once per loop turn. Invariant: this object alone writes the arena.
  */
 
-import { assert } from '@ringledger/base'
+import { assert, type Random } from '@ringledger/base'
 import {
   type CommittedBoundary,
   type LogEnd,
@@ -15,8 +15,14 @@ import {
   type ReplicaHooks,
   Role,
 } from '@ringledger/consensus'
-import { IoClient, type IoEventHandlers, LogFileReader, type Recovered } from '@ringledger/io'
-import { type NetworkLog, PeerHub, type Turn } from '@ringledger/network'
+import {
+  type Disk,
+  IoClient,
+  type IoEventHandlers,
+  LogFileReader,
+  type Recovered,
+} from '@ringledger/io'
+import { type NetworkLog, PeerHub, type PeerHubHandlers, type Turn } from '@ringledger/network'
 import { CHANNEL_NORMAL } from '@ringledger/protocol'
 import { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { catchUpReader } from './catch-up-reader.ts'
@@ -51,6 +57,19 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
   log: NetworkLog
 }
 
+/** What the core needs of the peers' connections. */
+export type LedgerHub = Pick<
+  PeerHub<PeerMessage>,
+  'port' | 'listen' | 'close' | 'send' | 'queuedBytes' | 'unflushedPosition' | 'drop'
+>
+
+/** Put by a simulation in the place of files, chance and sockets; absent in production. */
+export interface LedgerSurroundings {
+  readonly disk?: Disk
+  readonly random?: Random
+  makeHub?(handlers: PeerHubHandlers<PeerMessage>): LedgerHub
+}
+
 export class LedgerCore {
   readonly arena: LogArena
   readonly replica: Replica
@@ -59,7 +78,8 @@ export class LedgerCore {
   readonly #storage: IoClient
   /** The log's files, for this thread. */
   readonly files: LogFileReader
-  readonly #hub: PeerHub<PeerMessage>
+  readonly #hub: LedgerHub
+  readonly #surroundings: LedgerSurroundings
   readonly #ioHandlers: IoEventHandlers
   #ticker: NodeJS.Timeout | undefined
   #ticks = 0
@@ -75,14 +95,16 @@ export class LedgerCore {
     recovered: Recovered,
     turn: Turn,
     hooks: LedgerCoreHooks,
+    surroundings: LedgerSurroundings = {},
   ) {
     this.#settings = settings
+    this.#surroundings = surroundings
     this.#hooks = hooks
     this.arena = new LogArena(shared.arena)
     this.arena.reset(recovered.tail.endPosition)
     this.arena.committed = recovered.committedPosition
     this.#storage = new IoClient(shared.ioPort, this.arena)
-    this.files = new LogFileReader(settings.store)
+    this.files = new LogFileReader(settings.store, surroundings.disk)
     this.#hub = this.#makeHub(turn)
     this.replica = this.#makeReplica(recovered)
     this.#ioHandlers = this.#makeIoHandlers()
@@ -99,7 +121,7 @@ export class LedgerCore {
    */
   async start(): Promise<void> {
     if (this.#settings.members.length > 0) await this.#hub.listen()
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+    this.#ticker = setInterval(() => this.tick(), TICK_MS)
   }
 
   /** First half of a turn's end: what the IO worker did since. */
@@ -170,7 +192,8 @@ export class LedgerCore {
     this.files.close()
   }
 
-  #tick(): void {
+  /** One tick; called by the timer of `start`, or by whoever owns time. */
+  tick(): void {
     this.#ticks += 1
     this.replica.tick()
     if (this.#ticks % CHECKPOINT_TICKS === 0) this.#checkpoint()
@@ -209,9 +232,10 @@ export class LedgerCore {
     this.#storage.flush()
   }
 
-  #makeHub(turn: Turn): PeerHub<PeerMessage> {
+  #makeHub(turn: Turn): LedgerHub {
     const settings = this.#settings
-    const { touch, log } = this.#hooks
+    const { makeHub } = this.#surroundings
+    if (makeHub !== undefined) return makeHub(this.#hubHandlers())
     return new PeerHub<PeerMessage>(
       {
         selfId: settings.selfId,
@@ -222,23 +246,28 @@ export class LedgerCore {
         port: settings.members.find((member) => member.id === settings.selfId)?.port ?? 0,
         peers: settings.members,
         turn,
-        log,
+        log: this.#hooks.log,
       },
-      {
-        onMessage: (from, message, payload, start, end) => {
-          touch()
-          this.replica.onPeerMessage(from, message, payload, start, end)
-        },
-        onConnected: (id) => {
-          touch()
-          this.replica.onPeerConnected(id)
-        },
-        onDisconnected: (id) => {
-          touch()
-          this.replica.onPeerDisconnected(id)
-        },
-      },
+      this.#hubHandlers(),
     )
+  }
+
+  #hubHandlers(): PeerHubHandlers<PeerMessage> {
+    const { touch } = this.#hooks
+    return {
+      onMessage: (from, message, payload, start, end) => {
+        touch()
+        this.replica.onPeerMessage(from, message, payload, start, end)
+      },
+      onConnected: (id) => {
+        touch()
+        this.replica.onPeerConnected(id)
+      },
+      onDisconnected: (id) => {
+        touch()
+        this.replica.onPeerDisconnected(id)
+      },
+    }
   }
 
   #makeRaft(recovered: Recovered): Raft {
@@ -249,7 +278,7 @@ export class LedgerCore {
       {
         selfId,
         peerIds: members.map((member) => member.id).filter((id) => id !== selfId),
-        random: Math.random,
+        random: this.#surroundings.random ?? Math.random,
         tickMs: TICK_MS,
         heartbeatTicks: Math.max(1, Math.round(heartbeatIntervalMs / TICK_MS)),
         electionTicksMin,
