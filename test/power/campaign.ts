@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Random, randomBetween, seededRandom } from '@ringledger/base'
-import { jsonBody, RequestCode } from '@ringledger/protocol'
+import { jsonBody, RequestCode, ResponseCode } from '@ringledger/protocol'
 import { eventually } from '../harness/eventually.ts'
 import { ask } from '../harness/name-server.ts'
 import { PowerCluster, SEGMENT_BYTES, sumOf } from './power-cluster.ts'
@@ -60,12 +60,18 @@ export interface CampaignResult {
   /** Where stores and logs of a failed round are. */
   readonly kept: string | undefined
   readonly lost: Loss
+  /** What clients were told instead of success, and how often. */
+  readonly refusals: ReadonlyMap<string, number>
   readonly roundMs: readonly number[]
 }
 
 const TOPIC = 'PowerLoss'
 const GROUP = 'power-loss-group'
 const CHECKED_KEYS = 20
+/** Nobody deletes the topic or the group. */
+const NOT_THERE = new RegExp(
+  `code (${ResponseCode.TOPIC_NOT_EXIST}|${ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST}) `,
+)
 const BACK_LIMIT_MS = 60_000
 
 export class Campaign {
@@ -73,6 +79,7 @@ export class Campaign {
   readonly #random: Random
   readonly #findings = new Findings()
   readonly #roundMs: number[] = []
+  readonly #refusals = new Map<string, number>()
   #cuts = 0
   #allAtOnce = 0
   #cutsInRecovery = 0
@@ -107,6 +114,7 @@ export class Campaign {
       failure,
       kept,
       lost: this.#lost,
+      refusals: this.#refusals,
       roundMs: this.#roundMs,
     }
   }
@@ -133,6 +141,9 @@ export class Campaign {
       await load?.end()
       this.#lost = sumOf(lostBefore, group.lost)
       this.#acknowledged += load?.book.acknowledged ?? 0
+      for (const [reason, count] of load?.book.failures ?? []) {
+        this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + count)
+      }
     }
     if (failure === undefined && this.#findings.wrong > 0) failure = this.#findings.texts.join('\n')
     await group.stop(failure !== undefined)
@@ -208,7 +219,11 @@ export class Campaign {
       { what: 'a look at the leader' },
     )
     this.#findings.add(findings)
-    for (const doubled of load.book.doubled) this.#findings.note('other', `doubled: ${doubled}`)
+    const { doubled, failures } = load.book
+    for (const text of doubled) this.#findings.note('other', `acknowledged twice: ${text}`)
+    for (const reason of failures.keys()) {
+      if (NOT_THERE.test(reason)) this.#findings.note('other', `answered to a client: ${reason}`)
+    }
   }
 
   /** Every node shows everything; then all lose power once more, and the stores are looked at. */

@@ -15,6 +15,8 @@ export const SEGMENT_BYTES: number = 2 * 1024 * 1024
 const SETTINGS: Readonly<Record<string, string>> = {
   mappedFileSizeCommitLog: String(SEGMENT_BYTES),
   maxMessageSize: '65536',
+  autoCreateTopicEnable: 'false',
+  autoCreateSubscriptionGroup: 'false',
   mappedFileSizeConsumeQueue: '20000',
   maxHashSlotNum: '1000',
   maxIndexNum: '4000',

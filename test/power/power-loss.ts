@@ -51,12 +51,13 @@ function quantile(values: readonly number[], share: number): number {
 }
 
 function report(seed: number, result: CampaignResult, asJson: boolean): void {
-  const { findings, roundMs, kept, failure, ...counts } = result
+  const { findings, roundMs, kept, failure, refusals, ...counts } = result
   const { lost, changed, other } = findings
   const times = { p50: quantile(roundMs, 0.5), p99: quantile(roundMs, 0.99) }
   const wrong = { messagesLost: lost, messagesChanged: changed, otherFindings: other }
   if (asJson) {
-    const all = { seed, ...counts, ...wrong, roundMs: times, failure, kept }
+    const told = Object.fromEntries(refusals)
+    const all = { seed, ...counts, ...wrong, roundMs: times, refusals: told, failure, kept }
     process.stdout.write(`${JSON.stringify(all)}\n`)
     return
   }
@@ -67,7 +68,8 @@ function report(seed: number, result: CampaignResult, asJson: boolean): void {
       `${lost} lost, ${changed} changed, ${other} other findings\n` +
       `lost by the disks: ${counts.lost.sectors} sectors in ${counts.lost.files} files ` +
       `(${counts.lost.tornSectors} sectors of these files stayed), ${counts.lost.names} names, ` +
-      `${counts.lost.lies} lies\nround: p50 ${times.p50} ms, p99 ${times.p99} ms\n`,
+      `${counts.lost.lies} lies\nround: p50 ${times.p50} ms, p99 ${times.p99} ms\n` +
+      [...refusals].map(([reason, count]) => `${count} x ${reason}\n`).join(''),
   )
   if (failure === undefined) return
   process.stdout.write(

@@ -11,6 +11,9 @@ const KEY_EVERY = 4
 const HEAD_BYTES = 16
 const MIN_BODY_BYTES = 32
 const MAX_BODY_BYTES = 2400
+/** Some messages are larger, so that entries lie on many sectors and segments fill. */
+const LARGE_EVERY = 32
+const MAX_LARGE_BODY_BYTES = 56_000
 
 export interface Promised {
   readonly sequence: number
@@ -75,7 +78,8 @@ export function bodyOf(run: number, sequence: number): Buffer {
   head.writeBigUInt64BE(BigInt(run), 0)
   head.writeBigUInt64BE(BigInt(sequence), 8)
   const digest = createHash('sha256').update(head).digest()
-  const sizeBytes = MIN_BODY_BYTES + (digest.readUInt16BE(0) % (MAX_BODY_BYTES - MIN_BODY_BYTES))
+  const limit = sequence % LARGE_EVERY === 0 ? MAX_LARGE_BODY_BYTES : MAX_BODY_BYTES
+  const sizeBytes = MIN_BODY_BYTES + (digest.readUInt16BE(0) % (limit - MIN_BODY_BYTES))
   // One byte more than the digest: no period of it falls on a sector.
   const pattern = Buffer.concat([digest, head.subarray(15)])
   const body = Buffer.alloc(sizeBytes, pattern)
