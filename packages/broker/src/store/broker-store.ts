@@ -217,7 +217,7 @@ export class BrokerStore {
     this.#lackedAtMs = nowMs
     try {
       const more = this.#writeSome(nowMs, idle)
-      if (this.#lacksSpace && !more) this.#goOn()
+      if (this.#lacksSpace) this.#goOn()
       return more
     } catch (error) {
       this.#waitForSpace(error)
