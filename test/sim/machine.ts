@@ -7,8 +7,8 @@ import { type Clock, type Random, randomBetween, seededRandom } from '@ringledge
 import { type PeerMessage, Role } from '@ringledger/consensus'
 import {
   allocateIoPort,
-  FakeDisk,
   type IoPort,
+  type LogStore,
   openStore,
   type Recovered,
   type StoreConfig,
@@ -22,6 +22,7 @@ import { NodeLog } from './node-log.ts'
 import { SimProcess } from './process.ts'
 import { EventKind, SLOT_MS, TICK_SLOTS } from './scheduler.ts'
 import type { SimSettings } from './settings.ts'
+import { SimDisk } from './sim-disk.ts'
 import type { World } from './world.ts'
 
 /** Thrown by the disk to stop a process in the middle of a call. */
@@ -46,7 +47,7 @@ export class Machine implements Witness {
   readonly names: readonly string[]
   readonly settings: SimSettings
   readonly random: Random
-  readonly disk: FakeDisk
+  readonly disk: SimDisk
   readonly storeConfig: StoreConfig
   readonly arenaShared: LogArenaShared
   readonly port: IoPort
@@ -91,7 +92,11 @@ export class Machine implements Witness {
     this.names = world.names
     this.name = world.names[number] as string
     this.random = seededRandom(Math.imul(settings.seed, 31) + number * 7919 + 17)
-    this.disk = new FakeDisk(seededRandom(Math.imul(settings.seed, 131) + number))
+    this.disk = new SimDisk(
+      seededRandom(Math.imul(settings.seed, 131) + number),
+      () => this.#diskTurn(),
+      () => world.settleSoon(),
+    )
     this.disk.beforeChange = () => this.#beforeChange()
     this.storeConfig = {
       rootDirectory: '/store',
@@ -113,6 +118,11 @@ export class Machine implements Witness {
 
   get up(): boolean {
     return this.process !== undefined
+  }
+
+  /** Peers can connect to it now. */
+  get reachable(): boolean {
+    return this.process !== undefined && !this.process.closing && !this.paused
   }
 
   get leads(): boolean {
@@ -141,6 +151,7 @@ export class Machine implements Witness {
     world.counts.restarts++
     this.#checkRecovered(opened.recovered)
     this.syncedEnd = opened.store.end.position
+    this.#watchCuts(opened.store)
     this.process = new SimProcess(this, opened.store, opened.recovered)
     world.trace.mix(1, this.number, opened.recovered.tail.lastIndex, this.life)
     world.trace.print && world.trace.line(this.number, `starts with ${this.log.last + 1} entries`)
@@ -152,7 +163,6 @@ export class Machine implements Witness {
   /** Ends the process at once. */
   stop(ending: Ending, silently: boolean): void {
     if (this.up) {
-      this.process?.closeFiles()
       this.process = undefined
       this.life++
       this.pausedUntil = 0
@@ -210,8 +220,8 @@ export class Machine implements Witness {
     const { process } = this
     if (process === undefined) return
     process.turnPlanned = false
-    process.pollStorage()
-    process.replica.endTurn()
+    process.core.pollStorage()
+    process.core.endTurn()
     this.look()
     if (process.agent.hasWork()) this.planDisk(randomBetween(this.random, 0, this.#syncSlots()))
   }
@@ -221,9 +231,12 @@ export class Machine implements Witness {
     const { process } = this
     if (process === undefined) return
     const { replica, raft } = process
-    if (this.log.endPosition !== replica.endPosition) {
-      this.log.follow(process.arena, replica.endPosition, this.#onEntry)
+    const end = replica.endPosition
+    if (end < this.log.endPosition) {
+      this.log.cutTo(end)
+      ensure(this.log.last >= this.shownIndex, `${this.name} cut off entries shown to readers`)
     }
+    if (end > this.log.endPosition) this.log.follow(replica.arena, end, this.#onEntry)
     if (raft.commitPosition !== process.seenCommit) {
       process.seenCommit = raft.commitPosition
       this.world.history.onCommitted(this, raft.term, raft.commitPosition, replica.leading)
@@ -252,7 +265,10 @@ export class Machine implements Witness {
     if (worked) {
       world.scheduler.plan(randomBetween(this.random, 0, 2), EventKind.turn, this.number, this.life)
     }
-    if (process.agent.closed) return
+    if (process.agent.closed) {
+      world.nemesis.onClosed(this)
+      return
+    }
     const soon = worked && process.agent.hasWork()
     const slots = soon ? this.#syncSlots() : Math.ceil(process.agent.sleepMs / SLOT_MS)
     this.planDisk(worked && !soon ? Math.min(slots, 10) : slots)
@@ -280,7 +296,7 @@ export class Machine implements Witness {
   }
 
   /** Resolved when the disk has turned; never when the process ends before. */
-  readDelay(): Promise<void> {
+  #diskTurn(): Promise<void> {
     const { world } = this
     world.counts.catchUpReads++
     return new Promise((resolve) => {
@@ -302,14 +318,8 @@ export class Machine implements Witness {
     )
   }
 
-  onDurable(position: number): void {
-    ensure(position <= this.syncedEnd, `${this.name} calls durable what is not synced`)
-  }
-
-  onTruncated(lastIndex: number): void {
+  onCut(): void {
     this.world.counts.truncations++
-    ensure(lastIndex >= this.shownIndex, `${this.name} cut off entries shown to readers`)
-    this.log.cut(lastIndex)
     this.cutPending = Number.POSITIVE_INFINITY
   }
 
@@ -334,7 +344,7 @@ export class Machine implements Witness {
     this.world.history.onRead(this, floor, position)
   }
 
-  onTransferEnded(done: boolean): void {
+  onTransferred(done: boolean): void {
     if (done) this.world.counts.transfers++
   }
 
@@ -359,13 +369,9 @@ export class Machine implements Witness {
     this.world.nemesis.onFailStop(this)
   }
 
-  onClosed(): void {
-    this.world.nemesis.onClosed(this)
-  }
-
   /** What the shipped code calls an error must be one that was put there. */
   onLog(level: string, line: string): void {
-    if (level === 'error') {
+    if (level === 'error' && !line.startsWith('the disk is full')) {
       const unread = line.startsWith('cannot read the log')
       ensure(unread && /injected|do not hold/.test(line), `${this.name} says: ${line}`)
     }
@@ -374,10 +380,6 @@ export class Machine implements Witness {
 
   onDropped(id: string, reason: string): void {
     this.world.trace.print && this.world.trace.line(this.number, `drops ${id}: ${reason}`)
-  }
-
-  nextBody(): { index: number; fill: number } {
-    return this.world.nextBody()
   }
 
   #syncSlots(): number {
@@ -430,6 +432,15 @@ export class Machine implements Witness {
     this.#savedVote = hardState.votedFor
     this.log.cut(tail.lastIndex)
     this.world.history.onRecovered(this, committedPosition, tail.firstPosition)
+  }
+
+  /** A cut that a stop interrupts may be done or not. */
+  #watchCuts(store: LogStore): void {
+    const truncate = store.truncate.bind(store)
+    store.truncate = (position) => {
+      this.cutPending = position
+      return truncate(position)
+    }
   }
 
   /** A new process finds its shared memory empty. */

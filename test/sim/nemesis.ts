@@ -112,6 +112,7 @@ export class Nemesis {
     })
   }
 
+  /** An orderly end is done. */
   onClosed(machine: Machine): void {
     const { life } = machine
     this.#after(0, () => {
@@ -219,11 +220,8 @@ export class Nemesis {
     const { process } = machine
     if (process === undefined || process.closing) return
     this.#world.counts.cleanStops++
-    process.closing = true
-    process.checkpoint()
-    process.client.close()
-    process.client.flush()
-    machine.planDisk(1)
+    process.close()
+    machine.planDisk(2)
   }
 
   #failDisk(machine: Machine): void {
@@ -271,8 +269,8 @@ export class Nemesis {
   #transfer(machine: Machine): void {
     const peer = this.#other(machine)
     if (peer === undefined) return
-    machine.process?.replica.transfer(peer.name)
-    machine.touch()
+    const { process } = machine
+    if (process !== undefined && !process.closing) process.core.transfer(peer.name)
   }
 
   /** Only what every member holds goes: who lacks what was dropped needs a copy of a store. */
@@ -280,15 +278,14 @@ export class Nemesis {
     const { process } = machine
     if (process === undefined || process.closing) return
     const { machines, history } = this.#world
-    let index = Math.min(machine.committedIndex, process.replica.committedBoundary.index)
+    const { index: committed, position } = process.replica.committedBoundary
+    if (position > process.core.arena.committed) return
+    let index = Math.min(machine.committedIndex, committed)
     for (const one of machines) {
       while (index >= 0 && !this.#holds(one, index)) index--
     }
     if (index < 0 || history.last < index) return
-    process.checkpoint()
-    process.client.removeBelow(machine.log.endOf(index))
-    process.client.flush()
-    machine.planDisk(1)
+    process.core.trim(machine.log.endOf(index), { position, index: committed })
   }
 
   #holds(machine: Machine, index: number): boolean {

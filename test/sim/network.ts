@@ -90,10 +90,10 @@ export class SimNetwork {
     to: number,
     message: PeerMessage,
     pieces: readonly LogPiece[] = NO_PIECES,
-  ): void {
+  ): boolean {
     const direction = this.#direction(from, to)
     const epoch = this.#sends[from * this.#members + to] as number
-    if (epoch < 0) return
+    if (epoch < 0) return false
     const hold = direction.slowSocket || direction.held.length > 0
     const frame = this.pool.encode(message, pieces, hold)
     frame.from = from
@@ -101,10 +101,11 @@ export class SimNetwork {
     frame.epoch = epoch
     if (!hold) {
       this.#dispatch(direction, frame)
-      return
+      return true
     }
     direction.held.push(frame)
     this.#flushLater(direction, from, to)
+    return true
   }
 
   queuedBytes(from: number, to: number): number {

@@ -70,6 +70,12 @@ export class NodeLog {
     this.last = last
   }
 
+  /** The log ends at `position` now. */
+  cutTo(position: number): void {
+    while (this.endPosition > position) this.last--
+    ensure(this.endPosition === position, 'a log was cut at no end of an entry')
+  }
+
   #add(end: number, term: number, chain: number): void {
     this.last++
     ensure(this.last < MAX_ENTRIES, 'the simulator holds no more entries')

@@ -78,14 +78,12 @@ export class World {
       settings,
       this.counts,
       {
-        reachable: (node) => this.#machine(node).up && !this.#machine(node).paused,
+        reachable: (node) => this.#machine(node).reachable,
         connected: (node, peer) => {
-          this.#machine(node).process?.replica.onPeerConnected(this.names[peer] as string)
-          this.#machine(node).touch()
+          this.#machine(node).process?.handlers?.onConnected(this.names[peer] as string)
         },
         disconnected: (node, peer) => {
-          this.#machine(node).process?.replica.onPeerDisconnected(this.names[peer] as string)
-          this.#machine(node).touch()
+          this.#machine(node).process?.handlers?.onDisconnected(this.names[peer] as string)
         },
       },
     )
@@ -120,9 +118,9 @@ export class World {
     this.#settle = true
   }
 
-  nextBody(): { index: number; fill: number } {
+  nextBody(): { number: number; fill: number } {
     this.#bodies++
-    return { index: this.#bodies, fill: this.#bodies & 0xff }
+    return { number: this.#bodies, fill: this.#bodies & 0xff }
   }
 
   traceMessage(message: PeerMessage): void {
