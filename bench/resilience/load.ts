@@ -59,6 +59,15 @@ export class Load {
     return this.#options.brokers[this.leader] as string
   }
 
+  /** What a client does whose route has been refreshed: sends to the broker there from now on. */
+  async turnTo(address: string): Promise<void> {
+    await this.#searching
+    if (address === this.leaderAddress) return
+    this.#drop()
+    this.leader = this.#options.brokers.indexOf(address)
+    await this.#follow()
+  }
+
   async end(): Promise<void> {
     this.#ended = true
     clearInterval(this.#pacer)

@@ -1,7 +1,7 @@
 /** Leadership is handed over on request, again and again, while a load runs. */
 import { RequestCode } from '@ringledger/protocol'
 import { ask } from '../../test/harness/name-server.ts'
-import { addresses, caughtUp, idOf, pause, startGroup, TOPIC, within } from './group.ts'
+import { addresses, caughtUp, pause, startGroup, TOPIC, within } from './group.ts'
 import { Load } from './load.ts'
 import { gapReport, type Report, type Settings, type Show } from './outcome.ts'
 
@@ -24,12 +24,13 @@ export async function measureTransfer(settings: Settings, show: Show): Promise<R
     const { acknowledgements } = load
     await pause(WATCHED_MS)
     for (let time = 1; time <= times; time++) {
-      const from = idOf(cluster, load.leaderAddress)
+      const from = await cluster.leader()
+      await load.turnTo(cluster.addressOf(from))
       const at = (cluster.ids.indexOf(from) + 1) % cluster.ids.length
       const target = cluster.ids[at] as string
-      await caughtUp(cluster, target, load.leaderAddress, CATCH_UP_LIMIT_MS)
+      await caughtUp(cluster, target, cluster.addressOf(from), CATCH_UP_LIMIT_MS)
       quiet.push(acknowledgements.takeLongestMs())
-      await electMaster(load.leaderAddress, at + 1)
+      await electMaster(cluster.addressOf(from), at + 1)
       await pause(WATCHED_MS)
       await within(SETTLE_LIMIT_MS, `writes at ${target}`, acknowledgements.more(1))
       const gapMs = acknowledgements.takeLongestMs()

@@ -20,6 +20,7 @@ import { LogLimiter } from './log-limiter.ts'
 import { ConsumerOffsets } from './offsets.ts'
 import { Producers } from './producers.ts'
 import { PutCounts } from './put-counts.ts'
+import { RelayTarget } from './relay-target.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, Ticket } from './request.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -76,6 +77,7 @@ export class AgentContext implements BrokerContext {
   readonly locks: QueueLocks = new QueueLocks()
   readonly held: HeldPulls = new HeldPulls(MAX_HELD_PULLS)
   readonly leaderTransfer: LeaderTransfer
+  readonly relayTarget: RelayTarget
   readonly connections: Connections = new Connections()
   readonly calls: ClientCalls = new ClientCalls()
   readonly stats: BrokerStats = new BrokerStats()
@@ -131,6 +133,7 @@ export class AgentContext implements BrokerContext {
       role: this.role,
     })
     const answer = this.answer.bind(this)
+    this.relayTarget = new RelayTarget({ port, clock })
     this.leaderTransfer = new LeaderTransfer({ port, clock, answer })
     this.offsets = new ConsumerOffsets(store.state, this.changes)
     this.putCounts = new PutCounts(store.queues, this.stats, this.role)

@@ -50,7 +50,10 @@ export class BrokerAgent {
         this.context.connections.add({ id, remoteAddress, remoteHost }),
       onClosed: (id) => this.#housekeeping.dropConnection(id),
       onRole: (role, term, leaderId, barrierEnd) => this.#onRole(role, term, leaderId, barrierEnd),
-      onTransferEnded: (done, reason) => this.context.leaderTransfer.onEnded(done, reason),
+      onTransferEnded: (done, reason) => {
+        if (done) this.context.relayTarget.onHandedOver()
+        this.context.leaderTransfer.onEnded(done, reason)
+      },
     }
   }
 
@@ -67,6 +70,7 @@ export class BrokerAgent {
     const resumed = context.held.runReady(nowMs) > 0
     context.calls.expire(nowMs)
     context.leaderTransfer.expire(nowMs)
+    context.relayTarget.expire()
     const wrote = context.role.serving && this.#writeDue(nowMs)
     this.#housekeeping.duty(nowMs)
     context.sendNotifications()
@@ -112,6 +116,9 @@ export class BrokerAgent {
     const { context } = this
     context.topics.onRecord(record)
     context.offsets.onRecord(record)
+    if (record.kind === 'barrier') {
+      context.relayTarget.onBarrier(record.term, record.address ?? '')
+    }
     if (record.kind === 'resetOffset') context.held.wakeTopic(record.topic)
   }
 
@@ -176,6 +183,7 @@ export class BrokerAgent {
     state.term = term
     state.leaderId = leaderId
     state.barrierEnd = barrierEnd
+    this.context.relayTarget.onRole(role, term, leaderId)
     if (role === 'follower') this.context.leaderTransfer.onFollows(leaderId, term)
   }
 

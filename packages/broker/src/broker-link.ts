@@ -26,6 +26,7 @@ export interface BrokerCommands {
   onServing(term: number): void
   onCloseRequest(connectionId: number): void
   onTransfer(brokerId: number): void
+  onRelay(address: string): void
 }
 
 /** Kept free for completions, role changes and closed connections, which may not be refused. */
@@ -200,6 +201,9 @@ export class BrokerLink {
         return
       case BrokerFrame.TRANSFER:
         commands.onTransfer(view.getInt32(offset, true))
+        return
+      case BrokerFrame.RELAY:
+        commands.onRelay(bytes.toString('utf8', offset, offset + sizeBytes))
         return
       default:
         assert(false, `unknown frame type ${type} from the broker thread`)

@@ -8,6 +8,7 @@ import { ClientGate } from './client-gate.ts'
 import { FakeConnection } from './connection-fake.ts'
 import { MAX_REQUEST_BYTES, PORT_RING_BYTES } from './core-port-frames.ts'
 import type { SendFront } from './send-front.ts'
+import { SendRelay } from './send-relay.ts'
 import { type SubmitPort, Taken } from './submit-port.ts'
 
 function setUp() {
@@ -23,6 +24,7 @@ function setUp() {
     link,
     front: { take: () => state.taken } as unknown as SendFront,
     port: { retry: () => state.retry } as unknown as SubmitPort,
+    relay: new SendRelay({ connections, log: () => {} }),
     connections,
     touch: () => {
       state.touched += 1

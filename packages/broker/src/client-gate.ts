@@ -10,12 +10,14 @@ import type { BrokerLink } from './broker-link.ts'
 import type { CoreClients } from './core-agent.ts'
 import { MAX_REQUEST_BYTES } from './core-port-frames.ts'
 import type { SendFront } from './send-front.ts'
+import type { SendRelay } from './send-relay.ts'
 import { type SubmitPort, Taken } from './submit-port.ts'
 
 export interface ClientGateParts {
   link: BrokerLink
   front: SendFront
   port: SubmitPort
+  relay: SendRelay
   connections: Map<number, Connection>
   /** Something arrived: a turn's end must follow. */
   touch(): void
@@ -52,11 +54,12 @@ export class ClientGate implements CoreClients {
 
   /** One client frame; false keeps it until there is room. */
   onFrame(connection: Connection, frame: Buffer, start: number, end: number): boolean {
-    const { touch, front, link } = this.#parts
+    const { touch, front, link, port, relay } = this.#parts
     touch()
     const taken = front.take(connection, frame, start, end)
     if (taken === Taken.DONE) return true
     if (taken === Taken.FORWARD) {
+      if (!port.serving && relay.open && relay.take(connection, frame, start, end)) return true
       if (end - start > MAX_REQUEST_BYTES) {
         this.#refuseLarge(connection, frame, start, end)
         return true
@@ -74,6 +77,15 @@ export class ClientGate implements CoreClients {
     const at = outbox.claim(end - start)
     bytes.copy(outbox.bytes, at, start, end)
     outbox.commit(end - start)
+  }
+
+  relayTo(address: string): void {
+    this.#parts.relay.setLeader(address)
+  }
+
+  /** Nothing more is handed on. Resolves when everything that was is answered. */
+  endRelay(): Promise<void> {
+    return this.#parts.relay.close()
   }
 
   onCloseRequest(connectionId: number): void {

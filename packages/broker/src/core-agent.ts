@@ -22,6 +22,8 @@ export interface CoreClients {
   flush(): void
   onAnswer(connectionId: number, bytes: Buffer, start: number, end: number): void
   onCloseRequest(connectionId: number): void
+  /** Where sends are to be handed on; empty: nowhere. */
+  relayTo(address: string): void
 }
 
 export interface CoreAgentParts {
@@ -119,7 +121,14 @@ export class CoreAgent implements BrokerCommands {
     this.#parts.transfer(brokerId)
   }
 
+  onRelay(address: string): void {
+    const { clients, hold } = this.#parts
+    clients.relayTo(address)
+    if (address !== '') hold.onRelay()
+  }
+
   onTransferEnded(done: boolean, reason: string): void {
+    if (done) this.#parts.hold.onHandedOver()
     this.#parts.link.transferEnded(done, reason)
     this.touch()
   }

@@ -97,6 +97,8 @@ export interface CorePort {
     term: number,
     nextOffsets: Iterable<readonly [slot: number, nextQueueOffset: number]>,
   ): void
+  /** Sends to this node are to be handed on to the leader there; empty: to nobody. */
+  relayTo(address: string): void
   /**
    * Leadership is to go to the follower with this broker id, -1 for any; `onTransferEnded` follows.
    */

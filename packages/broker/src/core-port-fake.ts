@@ -43,6 +43,8 @@ export class FakeCorePort implements CorePort {
   readonly published: Map<string, PublishedTopic> = new Map()
   readonly closed: number[] = []
   servingTerm = -1
+  /** Where sends were to be handed on. */
+  readonly relays: string[] = []
   /** Broker ids of who was to lead. */
   readonly transfers: number[] = []
   flushes = 0
@@ -158,6 +160,10 @@ export class FakeCorePort implements CorePort {
   serving(term: number, nextOffsets: Iterable<readonly [slot: number, next: number]>): void {
     for (const [slot, next] of nextOffsets) this.#nextOffsets[slot] = next
     this.servingTerm = term
+  }
+
+  relayTo(address: string): void {
+    this.relays.push(address)
   }
 
   transfer(brokerId: number): void {

@@ -45,6 +45,8 @@ export const BrokerFrame = {
   CLOSE: 7,
   /** int32 broker id of the follower that is to lead, -1 for any. */
   TRANSFER: 8,
+  /** UTF-8 `host:port` of the leader that gets what is sent here; empty: nobody. */
+  RELAY: 9,
 } as const
 
 export const PART_HEAD_BYTES: number = 16

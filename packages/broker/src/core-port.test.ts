@@ -63,6 +63,9 @@ class Recorder implements BrokerCommands {
   onCloseRequest(connectionId: number): void {
     this.log.push(`close ${connectionId}`)
   }
+  onRelay(address: string): void {
+    this.log.push(`relay to ${address}`)
+  }
   onTransfer(brokerId: number): void {
     this.log.push(`transfer to ${brokerId}`)
   }
@@ -168,6 +171,7 @@ test('connections, roles, topics and queue offsets pass the seam', () => {
   port.removeTopic('T')
   port.close(3)
   port.transfer(2)
+  port.relayTo('10.0.0.1:10911')
   port.flush()
   const recorder = new Recorder()
   link.drain(recorder)
@@ -179,6 +183,7 @@ test('connections, roles, topics and queue offsets pass the seam', () => {
     'remove T',
     'close 3',
     'transfer to 2',
+    'relay to 10.0.0.1:10911',
   ])
 })
 

@@ -168,6 +168,12 @@ export class RingCorePort implements CorePort {
     this.flush()
   }
 
+  relayTo(address: string): void {
+    for (const front of this.#fronts) front.writeText(BrokerFrame.RELAY, address)
+    // Last: core lets waiting sends go on when it reads this.
+    if (!this.#fronts.includes(this.#core)) this.#core.writeText(BrokerFrame.RELAY, address)
+  }
+
   transfer(brokerId: number): void {
     const offset = this.#core.claim(BrokerFrame.TRANSFER, 4)
     this.#core.ring.view.setInt32(offset, brokerId, true)

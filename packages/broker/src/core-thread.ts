@@ -21,6 +21,7 @@ import { PendingSends } from './pending-sends.ts'
 import { RemoteFronts } from './remote-fronts.ts'
 import { SendAnswers, type SendOwner } from './send-answers.ts'
 import { SendHold } from './send-hold.ts'
+import { SendRelay } from './send-relay.ts'
 import { encodeStateMessage } from './state/records.ts'
 import { TopicTable } from './topic-table.ts'
 import {
@@ -43,6 +44,7 @@ export class CoreThread {
   readonly #ledger: LedgerCore
   /** Only where this thread has the clients. */
   #listener: RemotingListener | undefined
+  #gate: ClientGate | undefined
   readonly #agent: CoreAgent
   readonly #bell: { close(): void }
   readonly #diskFullWord: Int32Array
@@ -84,6 +86,7 @@ export class CoreThread {
 
   async close(): Promise<void> {
     this.#agent.endTurn()
+    await this.#gate?.endRelay()
     await this.#listener?.close()
     await this.#ledger.close()
     this.#bell.close()
@@ -94,10 +97,13 @@ export class CoreThread {
     const settings = this.#settings
     const storeHost = encodeHost(settings.brokerIP1, settings.listenPort)
     const nodeId = settings.dLegerSelfId
+    const address = `${settings.brokerIP1}:${settings.listenPort}`
     return {
       touch: () => this.#agent.touch(),
-      barrier: (term) =>
-        encodeStateMessage({ kind: 'barrier', term, nodeId }, storeHost, systemClock.wallMs()),
+      barrier: (term) => {
+        const record = { kind: 'barrier', term, nodeId, address } as const
+        return encodeStateMessage(record, storeHost, systemClock.wallMs())
+      },
       patchBarrier: (view, offset, physicalOffset) => {
         patchMessage(view, offset, 0, physicalOffset, systemClock.wallMs())
       },
@@ -115,8 +121,9 @@ export class CoreThread {
         Atomics.store(this.#diskFullWord, 0, full ? 1 : 0)
         this.#note({ kind: 'diskFull', full })
       },
+      onHandedOver: () => this.#agent.onTransferEnded(true, 'handed over'),
       onTransferred: (done, reason) => {
-        this.#agent.onTransferEnded(done, reason)
+        if (!done) this.#agent.onTransferEnded(false, reason)
         this.#note({ kind: 'transferred', done, reason })
       },
       log: (level, line) => this.#log(level, line),
@@ -169,14 +176,17 @@ export class CoreThread {
     const { arena } = this.#ledger
     const submit = new LocalSubmit({ order, arena, responder, connections })
     const { topics } = order
+    const relay = new SendRelay({ connections, log: (level, line) => this.#log(level, line) })
     const gate = new ClientGate({
       link,
+      relay,
       front: makeSendFront(settings, { port: submit, topics, responder }),
       port: submit,
       connections,
       touch: () => this.#agent.touch(),
       log: (level, line) => this.#log(level, line),
     })
+    this.#gate = gate
     this.#listener = new RemotingListener(gate, {
       host: settings.bindAddress,
       port: settings.listenPort,

@@ -72,6 +72,10 @@ export class NetworkAgent implements BrokerCommands {
     assert(false, 'queue offsets are known to the core thread alone')
   }
 
+  onRelay(address: string): void {
+    this.#parts.gate.relayTo(address)
+  }
+
   onTransfer(): void {
     assert(false, "leadership is the core thread's")
   }

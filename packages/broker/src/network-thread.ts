@@ -11,6 +11,7 @@ import { ClientGate } from './client-gate.ts'
 import { makeSendFront, makeSendResponder } from './make-send-front.ts'
 import { NetworkAgent } from './network-agent.ts'
 import { RingSubmit } from './ring-submit.ts'
+import { SendRelay } from './send-relay.ts'
 import { MAX_TOKENS } from './submit-frames.ts'
 import { TopicTable } from './topic-table.ts'
 import type { NetworkWorkerData } from './wiring.ts'
@@ -28,6 +29,7 @@ export class NetworkThread {
   readonly #turn = new Turn()
   readonly #listener: RemotingListener
   readonly #agent: NetworkAgent
+  readonly #gate: ClientGate
   readonly #bell: { close(): void }
 
   constructor(data: NetworkWorkerData, note: (note: NetworkNote) => void) {
@@ -35,6 +37,7 @@ export class NetworkThread {
     this.#note = note
     const own = data.shared.fronts[data.number] as FrontShared
     const { agent, gate } = this.#makeAgent(own)
+    this.#gate = gate
     this.#agent = agent
     this.#listener = this.#makeListener(gate)
     this.#bell = new Doorbell(own.bell).listen(() => agent.touch())
@@ -52,6 +55,7 @@ export class NetworkThread {
    */
   async close(): Promise<void> {
     this.#agent.endTurn()
+    await this.#gate.endRelay()
     await this.#listener.close()
     this.#agent.touch()
     this.#note({ kind: 'drained' })
@@ -100,6 +104,7 @@ export class NetworkThread {
     })
     const gate = new ClientGate({
       link,
+      relay: new SendRelay({ connections, log: (level, line) => this.#log(level, line) }),
       front: makeSendFront(settings, { port: submit, topics, responder }),
       port: submit,
       connections,

@@ -160,8 +160,8 @@ export class Registrar {
   }
 
   /**
-   * Takes the node out of every reachable name server. `brokerId` is what the node is now: some name
-   * servers take out whoever has that id.
+   * Takes the node out of every reachable name server. `brokerId` is what the node is now: some
+   * name servers take out whoever has that id.
    */
   async close(brokerId: number): Promise<void> {
     clearInterval(this.#timer)

@@ -77,6 +77,9 @@ export class RemoteFronts implements CoreClients, SendOwner {
     assert(false, 'the broker thread closes connections through their network worker')
   }
 
+  /** The network workers hear it from the broker thread themselves. */
+  relayTo(): void {}
+
   #linkOf(slot: number): FrontLink {
     return this.#parts.links[this.#parts.order.pending.connectionId[slot] as number] as FrontLink
   }

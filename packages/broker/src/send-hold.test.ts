@@ -21,6 +21,22 @@ test('sends wait from the end of one leader until the next one serves', () => {
   assert.equal(hold.holds, false, 'the next leader is another node')
 })
 
+test('after a handover sends wait until they can be handed on', () => {
+  const clock = new FakeClock()
+  const hold = new SendHold(clock)
+  hold.onRole(Role.leader, 'n0')
+  hold.onServing()
+  hold.onRole(Role.follower, '')
+  hold.onHandedOver()
+  hold.onRole(Role.follower, 'n1')
+  assert.equal(hold.holds, true)
+  hold.onRelay()
+  assert.equal(hold.holds, false)
+  hold.onRole(Role.follower, '')
+  hold.onRole(Role.follower, 'n2')
+  assert.equal(hold.holds, false, 'this change was not its own')
+})
+
 test('a group without a leader refuses after a while, however often it campaigns', () => {
   const clock = new FakeClock()
   const hold = new SendHold(clock)

@@ -14,18 +14,38 @@ export class SendHold {
   readonly #clock: Clock
   /** Not a number: a leader is known. */
   #untilMs = Number.NaN
+  #handedOver = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** A leader is at work only when it has said so by `onServing`. */
+  /**
+   * A leader is at work only when it has said so by `onServing`. A node that has handed leadership
+   * over waits until it may hand sends on.
+   */
   onRole(role: Role, leaderId: string): void {
-    if (role === Role.follower && leaderId !== '') this.#untilMs = Number.NaN
+    const follows = role === Role.follower && leaderId !== ''
+    if (follows && !this.#handedOver) this.#untilMs = Number.NaN
     else if (Number.isNaN(this.#untilMs)) this.#untilMs = this.#clock.monotonicMs() + HOLD_MS
   }
 
   onServing(): void {
+    this.#end()
+  }
+
+  /** This node led, and has given leadership away as planned. */
+  onHandedOver(): void {
+    this.#handedOver = true
+  }
+
+  /** Sends are handed on to the leader. */
+  onRelay(): void {
+    this.#end()
+  }
+
+  #end(): void {
+    this.#handedOver = false
     this.#untilMs = Number.NaN
   }
 

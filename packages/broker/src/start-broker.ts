@@ -268,7 +268,8 @@ class BrokerProcess implements RunningBroker {
     }
     const follows = role === 'follower' && leaderId !== ''
     if (follows) this.#onServing()
-    if (follows || this.#registeredAsLeader) this.#register()
+    // The broker thread's word that it serves may come before the core thread's that it leads.
+    if (follows || role === 'leader' || this.#registeredAsLeader) this.#register()
   }
 
   /**

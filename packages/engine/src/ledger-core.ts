@@ -48,6 +48,8 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
   onDiskFull(full: boolean): void
   /** The answer to `transfer`. */
   onTransferred(done: boolean, reason: string): void
+  /** Leadership has moved as planned, asked for or to the preferred leader. */
+  onHandedOver?(): void
   /** The first failed write or sync, before `onHalted`. */
   onStorageFailed?(file: string, error: string): void
   /** Segments were deleted: the log begins here now. */
@@ -315,7 +317,10 @@ export class LedgerCore {
       barrierChannel: this.#settings.barrierChannel ?? CHANNEL_NORMAL,
       hooks: {
         ...this.#hooks,
-        onTransferEnded: (_target, done, reason) => this.#endTransfer(done, reason),
+        onTransferEnded: (_target, done, reason) => {
+          if (done) this.#hooks.onHandedOver?.()
+          this.#endTransfer(done, reason)
+        },
       },
       wake: () => this.#hooks.touch(),
     })

@@ -24,7 +24,8 @@ import {
 export const STATE_TOPIC: string = SystemTopic.STATE
 
 export type StateRecord =
-  | { kind: 'barrier'; term: number; nodeId: string }
+  /** `address`: where clients of the new leader connect. */
+  | { kind: 'barrier'; term: number; nodeId: string; address?: string }
   | { kind: 'topic'; config: TopicConfig }
   | { kind: 'deleteTopic'; topic: string }
   | { kind: 'group'; config: GroupConfig }
@@ -83,9 +84,15 @@ export function readRecord(value: unknown): StateRecord | string {
   if (!isObject(value)) return 'not an object'
   switch (value.kind) {
     case 'barrier':
-      return isCount(value.term) && typeof value.nodeId === 'string'
-        ? { kind: 'barrier', term: value.term, nodeId: value.nodeId }
-        : 'a barrier has term and nodeId'
+      if (!isCount(value.term) || typeof value.nodeId !== 'string') {
+        return 'a barrier has term and nodeId'
+      }
+      return {
+        kind: 'barrier',
+        term: value.term,
+        nodeId: value.nodeId,
+        ...(typeof value.address === 'string' ? { address: value.address } : {}),
+      }
     case 'topic': {
       const config = readTopicConfig(value.config)
       return typeof config === 'string' ? config : { kind: 'topic', config }
