@@ -78,6 +78,7 @@ export class LedgerClient {
   readonly #links: MemberLink[]
   #leader: MemberLink | undefined
   #next = 0
+  #closed = false
 
   constructor(options: LedgerClientOptions) {
     this.#group = options.group
@@ -183,7 +184,9 @@ export class LedgerClient {
     return { first: status?.first.index ?? 0, last: status?.committed.index ?? -1 }
   }
 
+  /** Calls under way end with CLOSED. */
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all(this.#links.map((link) => link.close()))
   }
 
@@ -208,7 +211,7 @@ export class LedgerClient {
         this.#leader = undefined
         failure = new ClientError('TIMEOUT', error.message, how.isWrite === true && error.mayBeDone)
       }
-      if (failure.mayCommit && how.retryUnsure !== true) throw failure
+      if (failure.mayCommit && (this.#closed || how.retryUnsure !== true)) throw failure
       if (failure.mayCommit) unsure = failure.message
       if (performance.now() + pauseMs > deadlineMs) throw withUnsure(failure, unsure)
       await pause(pauseMs)
@@ -218,6 +221,7 @@ export class LedgerClient {
 
   /** @throws ClientError when the time is over */
   async #findLeader(deadlineMs: number): Promise<MemberLink> {
+    this.#refuseClosed()
     if (this.#leader !== undefined) return this.#leader
     let pauseMs = FIRST_PAUSE_MS
     const seen = new Map<string, string>()
@@ -232,8 +236,13 @@ export class LedgerClient {
         throw new ClientError('NOT_LEADER', `no leader was found: ${said}`, false)
       }
       await pause(pauseMs)
+      this.#refuseClosed()
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new ClientError('CLOSED', 'the client was closed', false)
   }
 
   async #statusOf(link: MemberLink): Promise<LedgerStatus | undefined> {

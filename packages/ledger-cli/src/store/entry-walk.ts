@@ -217,9 +217,22 @@ export class EntryWalk {
     if (entryMagic(this.#view, offset) !== MAGIC_BLANK) return position
     const sizeBytes = entrySize(this.#view, offset)
     const rest = this.#data.segmentBytes - (position % this.#data.segmentBytes)
-    if (sizeBytes === rest) return position + sizeBytes
+    if (sizeBytes === rest)
+      return this.#isZeroUpTo(position + rest, position) ? position + rest : -1
     const isLeading = index < 0 && sizeBytes >= BLANK_HEADER_BYTES && sizeBytes < rest
     return isLeading ? position + sizeBytes : -1
+  }
+
+  /** Whether a filler at `position` holds nothing but its header. */
+  #isZeroUpTo(end: number, position: number): boolean {
+    for (let at = position + BLANK_HEADER_BYTES; at < end; ) {
+      if (!this.#load(at, 1)) return false
+      const from = at - this.#windowStart
+      const to = Math.min(this.#windowBytes, end - this.#windowStart)
+      for (let offset = from; offset < to; offset++) if (this.#window[offset] !== 0) return false
+      at = this.#windowStart + to
+    }
+    return true
   }
 
   #check(position: number, index: number | undefined, chainCrc: number | undefined): EntryCheck {
