@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { RequestCode } from '@ringledger/protocol'
 import type { Arguments, ClientDriver, Program } from '../harness/client-driver.ts'
 import { newDriver, newName, produce, QUEUES } from '../harness/client-test.ts'
 import { type Cluster, useCluster } from '../harness/cluster.ts'
 import { ConsumerGroup } from '../harness/group.ts'
 import { assertExactlyOnce, assertNoneLost, assertOrdered, byKey } from '../harness/messages.ts'
+import { ask } from '../harness/name-server.ts'
 import { aliOnsClient, goClient, javaClient } from '../harness/tools.ts'
 import { missingTools } from '../support/external-tools.ts'
 
@@ -77,6 +79,15 @@ async function stopLeader(of: Cluster, driver: ClientDriver): Promise<void> {
   await of.kill(leader, 'SIGCONT')
 }
 
+/** As `mqadmin electMaster` does it. */
+async function handOver(of: Cluster, driver: ClientDriver): Promise<void> {
+  const leader = await of.leader()
+  const at = (of.ids.indexOf(leader) + 1) % of.ids.length
+  const request = { code: RequestCode.CONTROLLER_ELECT_MASTER, ext: { brokerId: String(at + 1) } }
+  await ask(of.addressOf(leader), request)
+  await driver.acknowledged(driver.sent.length + 1_000)
+}
+
 function newJava(context: TestContext): ClientDriver {
   return newDriver(context, cluster(), java)
 }
@@ -89,6 +100,19 @@ test('Java 5.4.0: kill -9 of the leader loses nothing', { skip: noJava }, async 
     groups: [{}, { orderly: true }],
     strike: killLeader,
   })
+})
+
+test('Java 5.4.0: a producer that keeps its route for 30 s sees nothing of a handover', {
+  skip: noJava,
+}, async (context) => {
+  const driver = newJava(context)
+  const topic = await newTopic()
+  const group = newName('patient')
+  const values = { topic, group, mode: 'sync', count: 6_000, pollMs: 30_000, patienceMs: 0 }
+  const producing = produce(driver, values)
+  await driver.acknowledged(1_000)
+  await handOver(cluster(), driver)
+  assert.equal((await producing).length, 6_000, 'no send has failed')
 })
 
 test('Java 5.4.0: kill -9 of the leader keeps the order of queues', {

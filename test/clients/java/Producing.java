@@ -19,7 +19,9 @@ final class Producing {
   private static final int BATCH = 100;
   /** Between two attempts while the group has no leader. */
   private static final int RETRY_MS = 50;
-  private static final long GIVE_UP_MS = 90_000;
+  private static final int GIVE_UP_MS = 90_000;
+  /** Of the route; the client's own default is 30 s. */
+  private static final int POLL_MS = 1_000;
 
   private final String nameServer;
   private final ConcurrentHashMap<String, DefaultMQProducer> producers = new ConcurrentHashMap<>();
@@ -38,6 +40,8 @@ final class Producing {
     final int count;
     final int delayLevel;
     final String body;
+    /** How long a send that failed is tried again. */
+    final long patienceMs;
 
     Job(DefaultMQProducer producer, ClientDriver.Arguments arguments) {
       this.producer = producer;
@@ -47,6 +51,7 @@ final class Producing {
       first = arguments.number("first", 0);
       count = arguments.number("count", 1);
       delayLevel = arguments.number("delay", 0);
+      patienceMs = arguments.number("patienceMs", GIVE_UP_MS);
       body = "x".repeat(arguments.number("size", 100));
     }
 
@@ -65,7 +70,8 @@ final class Producing {
 
   void produce(ClientDriver.Arguments arguments, ClientDriver.Line answer) throws Exception {
     String mode = arguments.text("mode", "sync");
-    Job job = new Job(producer(arguments.text("group", "producers")), arguments);
+    String group = arguments.text("group", "producers");
+    Job job = new Job(producer(group, arguments.number("pollMs", POLL_MS)), arguments);
     switch (mode) {
       case "sync":
         inThreads(SYNC_THREADS, job, (index) -> sync(job, index));
@@ -118,7 +124,7 @@ final class Producing {
 
   private void sync(Job job, int index) throws Exception {
     Message message = job.message(index);
-    acknowledged(job.topic, List.of(message), untilSent(() -> job.producer.send(message)));
+    acknowledged(job.topic, List.of(message), untilSent(job, () -> job.producer.send(message)));
   }
 
   /** Queue = index modulo queues; within a queue the next one is sent after the one before. */
@@ -130,6 +136,7 @@ final class Producing {
           Message message = job.message(index);
           SendResult result =
               untilSent(
+                  job,
                   () ->
                       job.producer.send(
                           message,
@@ -192,7 +199,7 @@ final class Producing {
       for (int i = from; i < Math.min(from + BATCH, job.count); i++) {
         batch.add(job.message(job.first + i));
       }
-      acknowledged(job.topic, batch, untilSent(() -> job.producer.send(batch)));
+      acknowledged(job.topic, batch, untilSent(job, () -> job.producer.send(batch)));
     }
   }
 
@@ -201,14 +208,14 @@ final class Producing {
   }
 
   /** A send that failed may be in the log all the same: a repeat is the sender's. */
-  private static SendResult untilSent(Send send) throws Exception {
-    long end = System.currentTimeMillis() + GIVE_UP_MS;
+  private static SendResult untilSent(Job job, Send send) throws Exception {
+    long end = System.currentTimeMillis() + job.patienceMs;
     for (; ; ) {
       try {
         SendResult result = send.send();
         if (result.getSendStatus() == SendStatus.SEND_OK) return result;
       } catch (Exception error) {
-        if (System.currentTimeMillis() > end) throw error;
+        if (System.currentTimeMillis() >= end) throw error;
       }
       Thread.sleep(RETRY_MS);
     }
@@ -254,13 +261,17 @@ final class Producing {
   }
 
   private DefaultMQProducer producer(String group) throws Exception {
+    return producer(group, POLL_MS);
+  }
+
+  private DefaultMQProducer producer(String group, int pollMs) throws Exception {
     synchronized (producers) {
       DefaultMQProducer producer = producers.get(group);
       if (producer == null) {
         producer = new DefaultMQProducer(group);
         producer.setNamesrvAddr(nameServer);
         producer.setInstanceName("producer-" + group);
-        producer.setPollNameServerInterval(1000);
+        producer.setPollNameServerInterval(pollMs);
         producer.setHeartbeatBrokerInterval(1000);
         producer.setSendMsgTimeout(2000);
         producer.start();
