@@ -7,7 +7,7 @@ import { QUEUES } from './broker-link.ts'
 import type { Line, OperationLine } from './history.ts'
 import { pause } from './pause.ts'
 
-const THINK_MS = 45
+const THINK_MS = 40
 const REFUSED_THINK_MS = 60
 const PULLED_AT_ONCE = 32
 const FINAL_ATTEMPTS = 400
@@ -32,15 +32,17 @@ export class BrokerWorkload {
     this.#running = this.#actors.map((actor, at) => this.#act(actor, at))
   }
 
-  /** Resolves when everything is recorded and all that was acknowledged was read again. */
-  async end(): Promise<void> {
+  /** Resolves when everything is recorded; true when all was read again. */
+  async end(): Promise<boolean> {
     this.#ending = true
     await Promise.all(this.#running)
     for (let queue = 0; queue < QUEUES; queue++) {
       const object = `queue/${queue}`
       this.#say({ kind: 'sweep', object })
-      if (await this.#sweepAll(queue)) this.#say({ kind: 'complete', object })
+      if (!(await this.#sweepAll(queue))) return false
+      this.#say({ kind: 'complete', object })
     }
+    return true
   }
 
   async #act(actor: Actor, at: number): Promise<void> {

@@ -49,8 +49,7 @@ async function main(config: ClientsConfig): Promise<void> {
   const Workload = config.target === 'engine' ? EngineWorkload : BrokerWorkload
   const workload = new Workload(actors, actor(config.clients))
   await once(process.stdin, 'data')
-  await workload.end()
-  say({ kind: 'ended' })
+  say({ kind: 'ended', complete: await workload.end() })
   process.stdin.destroy()
   // Connections to nodes that are being ended do not keep this process.
   process.stdout.end(() => process.exit(0))

@@ -10,7 +10,7 @@ import { pause } from './pause.ts'
 const ROUND_MS = 4000
 const REGISTERS = 5
 const LOGS = 3
-const THINK_MS = 45
+const THINK_MS = 40
 const REFUSED_THINK_MS = 60
 /** Places of the group's log that clients look up again, any of the last so many. */
 const REMEMBERED = 5000
@@ -51,8 +51,8 @@ export class EngineWorkload {
     this.#running = this.#actors.map((actor, at) => this.#act(actor, at))
   }
 
-  /** Resolves when everything is recorded and all that was acknowledged was read again. */
-  async end(): Promise<void> {
+  /** Resolves when everything is recorded; true when all was read again. */
+  async end(): Promise<boolean> {
     clearInterval(this.#timer)
     this.#ending = true
     await Promise.all(this.#running)
@@ -60,7 +60,9 @@ export class EngineWorkload {
       if (round !== undefined) await this.#close(round)
     }
     this.#say({ kind: 'sweep', object: 'ledger' })
-    if (await this.#sweepAll()) this.#say({ kind: 'complete', object: 'ledger' })
+    const complete = await this.#sweepAll()
+    if (complete) this.#say({ kind: 'complete', object: 'ledger' })
+    return complete
   }
 
   async #act(actor: Actor, at: number): Promise<void> {

@@ -58,6 +58,8 @@ export interface EventLine {
 export interface NoticeLine {
   readonly kind: 'leader' | 'ended'
   readonly node?: string
+  /** At the end everything that was acknowledged could be read again. */
+  readonly complete?: boolean
 }
 
 export type Line = OperationLine | EventLine | NoticeLine

@@ -39,11 +39,11 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     find: 'if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm',
     replace: 'if (lastTerm >= 0) return true',
   },
-  /** A new leader serves before it knows what the leaders before it have committed. */
-  'serve-before-own-entry': {
-    file: 'consensus/src/core/raft.ts',
-    find: 'return state.role === Role.leader && state.commitPosition > state.termStartPosition',
-    replace: 'return state.role === Role.leader',
+  /** Every refused append says that nothing was written. */
+  'refusal-denies-all': {
+    file: 'engine/src/ledger-errors.ts',
+    find: 'this.mayCommit = mayCommit',
+    replace: 'this.mayCommit = mayCommit && false',
   },
 }
 

@@ -17,6 +17,8 @@ export interface NemesisOptions {
   readonly random: Random
   /** The node that acknowledged last, as far as anyone knows. */
   readonly leader: () => string | undefined
+  /** Only faults whose words hold this. */
+  readonly only?: string
   readonly onFault: (kind: FaultKind, words: string) => void
 }
 
@@ -29,6 +31,8 @@ interface Fault {
 
 const SHORTEST_MS = 200
 const LONGEST_MS = 3000
+/** Others have taken over by then. */
+const LONG_ENOUGH_TO_ELECT_MS = 1600
 const SHORTEST_PAUSE_MS = 300
 const LONGEST_PAUSE_MS = 1500
 
@@ -39,7 +43,9 @@ export class Nemesis {
 
   constructor(options: NemesisOptions) {
     this.#options = options
-    this.#faults = [...this.#kills(), ...this.#stops(), ...this.#partitions()]
+    const all = [...this.#kills(), ...this.#stops(), ...this.#partitions()]
+    this.#faults = all.filter(({ words }) => words.includes(options.only ?? ''))
+    if (this.#faults.length === 0) throw new Error(`no fault has the words ${options.only}`)
   }
 
   /** Resolves after the first fault that ends when `over` says so. */
@@ -85,6 +91,30 @@ export class Nemesis {
       kill('all', (order) => [...order]),
       {
         kind: 'kill',
+        words: 'kill -9 of the leader as a follower that was cut off comes back',
+        run: async ([leader, late, other]) => {
+          this.#options.lab.partition(both([late], [leader, other]))
+          await this.#while()
+          await this.#kill([leader])
+          this.#options.lab.heal()
+          await this.#while()
+          this.#start([leader])
+        },
+      },
+      {
+        kind: 'kill',
+        words: 'kill -9 of the leader as a follower that was killed comes back',
+        run: async ([leader, late]) => {
+          await this.#kill([late])
+          await this.#while()
+          await this.#kill([leader])
+          this.#start([late])
+          await this.#while()
+          this.#start([leader])
+        },
+      },
+      {
+        kind: 'kill',
         words: 'kill -9 of the leader, cut off a while before',
         run: async ([leader, ...others]) => {
           await this.#cutWhile(both([leader], others))
@@ -106,12 +136,38 @@ export class Nemesis {
         this.#signal(chosen(order), 'SIGCONT')
       },
     })
+    const goesOnCutOff: Fault = {
+      kind: 'stop',
+      // It thinks that it still leads, and nobody could tell it.
+      words: 'SIGSTOP of the leader, which goes on cut off',
+      run: async ([leader, ...others]) => {
+        this.#options.lab.partition(both([leader], others))
+        this.#signal([leader], 'SIGSTOP')
+        await pause(LONG_ENOUGH_TO_ELECT_MS)
+        this.#signal([leader], 'SIGCONT')
+        await this.#while()
+        this.#options.lab.heal()
+      },
+    }
     return [
-      stop('the leader', ([leader]) => [leader!]),
+      goesOnCutOff,
+      goesOnCutOff,
       stop('the leader', ([leader]) => [leader!]),
       stop('a follower', ([, follower]) => [follower!]),
       stop('a leader and a follower', ([leader, follower]) => [leader!, follower!]),
       stop('both followers', ([, ...followers]) => followers),
+      {
+        kind: 'stop',
+        words: 'SIGSTOP of the leader as a follower that stood still goes on',
+        run: async ([leader, late]) => {
+          this.#signal([late], 'SIGSTOP')
+          await this.#while()
+          this.#signal([leader], 'SIGSTOP')
+          this.#signal([late], 'SIGCONT')
+          await this.#while()
+          this.#signal([leader], 'SIGCONT')
+        },
+      },
       {
         kind: 'stop',
         words: 'SIGSTOP of the leader, kill -9 of another meanwhile',
@@ -147,6 +203,15 @@ export class Nemesis {
         ...both([one!], [two!, three!]),
         ...both([two!], [three!]),
       ]),
+      {
+        kind: 'partition',
+        words: 'a follower cut off, then the leader',
+        run: async ([leader, late, other]) => {
+          this.#options.lab.partition(both([late], [leader, other]))
+          await this.#while()
+          await this.#cutWhile(both([leader], [late, other]))
+        },
+      },
       this.#unplugged('the leader without a link', ([leader]) => [leader]),
       this.#unplugged('a follower without a link', ([, follower]) => [follower]),
     ]

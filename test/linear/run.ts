@@ -20,6 +20,7 @@ and its picture are.
   --seed S        decides order, kinds and lengths of faults and what clients do (default: any)
   --target T      engine: registers and logs on openLedger(); broker: queues of mqbroker;
                   both (default)
+  --only WORDS    only faults whose description has these words ("kill -9 of all")
   --clients N     for each target (default 12)
   --mutation NAME a deliberate bug, which must be found: ${Object.keys(MUTATIONS).join(', ')}
   --keep          keep the histories although nothing was found
@@ -27,6 +28,7 @@ and its picture are.
   --help
 `
 
+const SHOWN_FINDINGS = 8
 const TARGETS: Readonly<Record<string, readonly Target[]>> = {
   engine: ['engine'],
   broker: ['broker'],
@@ -49,7 +51,11 @@ function report(result: TrialResult): string {
   for (const [name, count] of Object.entries(result.faultsByName))
     lines.push(`  ${count} × ${name}`)
   for (const { target, findings } of result.targets) {
-    for (const finding of findings) lines.push(`${target}: ${JSON.stringify(finding)}`)
+    for (const finding of findings.slice(0, SHOWN_FINDINGS)) {
+      lines.push(`${target}: ${JSON.stringify(finding)}`)
+    }
+    const more = findings.length - SHOWN_FINDINGS
+    if (more > 0) lines.push(`${target}: and ${more} more`)
   }
   for (const trouble of result.troubles) lines.push(`trouble: ${trouble}`)
   if (result.directory !== undefined) lines.push(`histories and logs: ${result.directory}`)
@@ -65,6 +71,7 @@ async function main(): Promise<number> {
       target: { type: 'string', default: 'both' },
       clients: { type: 'string', default: '12' },
       mutation: { type: 'string' },
+      only: { type: 'string' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -92,6 +99,7 @@ async function main(): Promise<number> {
     targets,
     clients,
     keep: values.keep,
+    ...(values.only === undefined ? {} : { only: values.only }),
     ...(values.mutation === undefined ? {} : { mutation: values.mutation }),
     onProgress: (progress) => process.stderr.write(`${words(progress)}\n`),
   })

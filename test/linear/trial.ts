@@ -23,6 +23,8 @@ export interface TrialOptions {
   readonly clients?: number
   /** A deliberate bug of mutations.ts. */
   readonly mutation?: string
+  /** Only faults whose words hold this. */
+  readonly only?: string
   /** Histories are kept also when nothing was found. */
   readonly keep?: boolean
   readonly onProgress?: (progress: TrialResult) => void
@@ -158,8 +160,10 @@ class Run {
 
   #heard(text: string): void {
     const line = JSON.parse(text) as Line
-    if (line.kind === 'ended') this.#onEnded()
-    else if (line.kind === 'leader') {
+    if (line.kind === 'ended') {
+      if (line.complete !== true) this.#onTrouble(`${this.target}: not everything could be read`)
+      this.#onEnded()
+    } else if (line.kind === 'leader') {
       this.leader = line.node
       this.#onLeader()
     } else {
@@ -217,13 +221,14 @@ class Trial {
   }
 
   async #disturb(): Promise<void> {
-    const { seed, durationMs } = this.#options
+    const { seed, durationMs, only } = this.#options
     const random = seededRandom(seed)
     const endMs = performance.now() + durationMs
     const nemesis = new Nemesis({
       lab: this.#lab,
       groups: this.#runs.map(({ members }) => members),
       random,
+      ...(only === undefined ? {} : { only }),
       leader: () => this.#runs[Math.floor(random() * this.#runs.length)]?.leader,
       onFault: (kind, words) => {
         this.#faults[kind] += 1

@@ -37,8 +37,13 @@ type record struct {
 	Linear bool `json:"linear"`
 }
 
+// For people: without long lists of values.
 func (r *record) text() string {
-	bytes, err := json.Marshal(r)
+	short := *r
+	if len(short.Values) > 8 {
+		short.Values = nil
+	}
+	bytes, err := json.Marshal(short)
 	if err != nil {
 		panic(err)
 	}

@@ -118,8 +118,12 @@ func (c *checker) operation(r *record) error {
 func (c *checker) placesOf(name string) *places {
 	p := c.places[name]
 	if p == nil {
+		said := 0
 		p = newPlaces(name, func(rule, text string) {
-			c.violation(finding{Object: name, Rule: rule, Text: text})
+			// One mistake moves everything behind it.
+			if said++; said <= 20 {
+				c.violation(finding{Object: name, Rule: rule, Text: text})
+			}
 		})
 		c.places[name] = p
 	}
