@@ -40,6 +40,10 @@ class Inode {
   durable: Buffer = Buffer.alloc(0)
   /** Sectors whose bytes now are not the durable ones. */
   readonly unsynced: Set<number> = new Set()
+  /** Nothing was changed since all of it was durable: a crash does not touch it. */
+  settled = true
+  /** A failed sync left bytes that no later one makes durable. */
+  lost = false
   /** Sectors that take space. */
   readonly allocated: Set<number> = new Set()
 }
@@ -238,6 +242,7 @@ export class FakeDisk implements Disk {
   }
 
   #crashInode(inode: Inode): void {
+    if (inode.settled) return
     const length = this.#random() < 0.5 ? inode.durable.length : inode.now.length
     const left = Buffer.alloc(length)
     inode.durable.copy(left)
@@ -252,6 +257,8 @@ export class FakeDisk implements Disk {
     inode.now = left
     inode.durable = Buffer.from(left)
     inode.unsynced.clear()
+    inode.settled = true
+    inode.lost = false
   }
 }
 
@@ -318,7 +325,10 @@ class FakeFile implements DiskFile {
     try {
       this.#disk.meet(operation, this.path, this.#life)
     } catch (error) {
-      if (error instanceof DiskError) this.#inode.unsynced.clear()
+      if (error instanceof DiskError) {
+        this.#inode.unsynced.clear()
+        this.#inode.lost = true
+      }
       throw error
     }
     this.#makeDurable()
@@ -327,6 +337,7 @@ class FakeFile implements DiskFile {
   setLength(sizeBytes: number): void {
     this.#disk.meet('truncate', this.path, this.#life)
     const before = this.#inode.now
+    this.#inode.settled = false
     if (sizeBytes >= before.length) {
       this.#extend(sizeBytes)
       return
@@ -357,9 +368,11 @@ class FakeFile implements DiskFile {
       now.copy(this.#inode.durable, start, start, Math.min(now.length, start + SECTOR_BYTES))
     }
     unsynced.clear()
+    this.#inode.settled = !this.#inode.lost
   }
 
   #extend(sizeBytes: number): void {
+    this.#inode.settled = false
     if (sizeBytes <= this.#inode.now.length) return
     const longer = Buffer.alloc(sizeBytes)
     this.#inode.now.copy(longer)
