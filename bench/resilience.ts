@@ -28,6 +28,7 @@ usage: node bench/resilience.ts failover|transfer|catch-up [options]
   --body <bytes>      body of a message (1024)
   --connections <n>   connections of the load (4)
   --window <n>        unanswered messages of a connection (16, catch-up 64)
+  --set <key=value>   a line for every broker.conf; may be repeated
   --check             exit code 1 when a bar is missed: failover p50 250 ms and p99 800 ms,
                       transfer p99 100 ms, only errors that may be tried again, catch-up 60 %
                       of the throughput before and no change of leader
@@ -66,6 +67,7 @@ function readArguments(): Arguments | undefined {
         body: { type: 'string', default: '1024' },
         connections: { type: 'string', default: '4' },
         window: { type: 'string' },
+        set: { type: 'string', multiple: true, default: [] },
         check: { type: 'boolean', default: false },
         json: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
@@ -80,6 +82,7 @@ function readArguments(): Arguments | undefined {
       rate: number('rate', values.rate ?? defaultRate(command), 0),
       bodyBytes: number('body', values.body, 1),
       connections: number('connections', values.connections, 1),
+      brokerSettings: Object.fromEntries(values.set.map(keyAndValue)),
       window: number('window', values.window ?? (command === 'catch-up' ? '64' : '16'), 1),
     }
     return { command, settings, check: values.check, json: values.json }
@@ -96,6 +99,12 @@ function commandOf(positionals: readonly string[]): CommandName {
 
 function defaultRate(command: CommandName): string {
   return { failover: '2000', transfer: '5000', 'catch-up': '0' }[command]
+}
+
+function keyAndValue(line: string): [key: string, value: string] {
+  const at = line.indexOf('=')
+  if (at > 0) return [line.slice(0, at), line.slice(at + 1)]
+  throw new UsageError(`--set ${line}: key=value is wanted`)
 }
 
 function number(name: string, text: string, lowest: number): number {

@@ -53,7 +53,10 @@ interface Sample {
 
 export async function measureCatchUp(settings: Settings, show: Show): Promise<Report> {
   const { bodyBytes, connections, window, rate } = settings
-  const cluster = await startGroup({ mappedFileSizeCommitLog: String(SEGMENT_BYTES) })
+  const cluster = await startGroup({
+    mappedFileSizeCommitLog: String(SEGMENT_BYTES),
+    ...settings.brokerSettings,
+  })
   try {
     const brokers = addresses(cluster)
     const load = await Load.start({ brokers, topic: TOPIC, bodyBytes, connections, window, rate })

@@ -13,7 +13,7 @@ const BARS = { p50: 250, p99: 800 }
 
 export async function measureFailover(settings: Settings, show: Show): Promise<Report> {
   const { times, bodyBytes, connections, window, rate } = settings
-  const cluster = await startGroup()
+  const cluster = await startGroup(settings.brokerSettings)
   const gaps: number[] = []
   const quiet: number[] = []
   try {

@@ -11,6 +11,8 @@ export interface LoadSettings {
 }
 
 export interface Settings extends LoadSettings {
+  /** Lines for every broker.conf. */
+  readonly brokerSettings: Readonly<Record<string, string>>
   /** How often the event happens. */
   readonly times: number
   /** Log that a follower misses. */

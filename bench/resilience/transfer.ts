@@ -15,7 +15,7 @@ const BARS = { p99: 100 }
 
 export async function measureTransfer(settings: Settings, show: Show): Promise<Report> {
   const { times, bodyBytes, connections, window, rate } = settings
-  const cluster = await startGroup()
+  const cluster = await startGroup(settings.brokerSettings)
   const gaps: number[] = []
   const quiet: number[] = []
   try {

@@ -45,7 +45,7 @@ export class RingSubmit implements SubmitPort {
   }
 
   get serving(): boolean {
-    return (Atomics.load(this.#parts.state, 0) & CoreState.SERVING) !== 0
+    return Atomics.load(this.#parts.state, 0) === CoreState.SERVING
   }
 
   get holding(): boolean {
