@@ -8,7 +8,22 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { AppendError, type Ledger, type LedgerMember, openLedger } from '@ringledger/engine'
+import {
+  AppendError,
+  type ErrorCode,
+  type Ledger,
+  LedgerError,
+  type LedgerMember,
+  openLedger,
+} from '@ringledger/engine'
+
+/** Another member leads, or will in a moment. */
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
+  'NOT_LEADER',
+  'HANDING_OVER',
+  'LEADERSHIP_LOST',
+  'TIMEOUT',
+])
 
 /** One member's copy of the register, built from its committed log. */
 class Register {
@@ -76,31 +91,36 @@ async function run(directory: string): Promise<void> {
       return new Register(await openLedger({ directory: join(directory, id), selfId: id, members }))
     }),
   )
-  const first = await leaderOf(registers)
-  console.log(`${nameOf(first)} leads`)
-  await first.write('colour', 'blue')
-  console.log(`written there: colour = blue, read there: ${await first.read('colour')}`)
+  await atLeader(registers, async (leader) => {
+    await leader.write('colour', 'blue')
+    console.log(`${nameOf(leader)} leads: wrote blue, read ${await leader.read('colour')}`)
+  })
 
-  await first.ledger.transferLeadership()
-  const second = await leaderOf(registers)
-  console.log(`after a planned transfer ${nameOf(second)} leads`)
-  console.log(`read there: colour = ${await second.read('colour')}`)
-  await second.write('colour', 'green')
-  try {
-    await first.write('colour', 'red')
-  } catch (error) {
-    if (!(error instanceof AppendError)) throw error
-    console.log(`a write at ${nameOf(first)}: ${error.code}, the leader is ${error.leaderId}`)
+  await atLeader(registers, (leader) => leader.ledger.transferLeadership())
+  await atLeader(registers, async (leader) => {
+    console.log(`${nameOf(leader)} leads after a transfer: read ${await leader.read('colour')}`)
+    await leader.write('colour', 'green')
+  })
+
+  const leader = await leaderOf(registers)
+  for (const register of registers) {
+    if (register === leader) continue
+    try {
+      await register.write('colour', 'red')
+    } catch (error) {
+      if (!(error instanceof AppendError)) throw error
+      console.log(`a write at ${nameOf(register)}: ${error.code}, ask ${error.leaderId}`)
+    }
   }
 
-  await second.ledger.close()
-  const left = registers.filter((register) => register !== second)
-  const third = await leaderOf(left)
-  console.log(`${nameOf(second)} is gone, ${nameOf(third)} leads: ${await third.read('colour')}`)
-  await third.write('shape', 'ring')
-  for (const register of left) {
-    console.log(`${nameOf(register)} knows here: shape = ${await register.readHere('shape')}`)
-  }
+  await leader.ledger.close()
+  const left = registers.filter((register) => register !== leader)
+  await atLeader(left, async (next) => {
+    console.log(`${nameOf(leader)} is gone, ${nameOf(next)} leads: ${await next.read('colour')}`)
+    await next.write('shape', 'ring')
+    // What the others know here may be old; all of them get there.
+    console.log(`${nameOf(next)} knows: shape = ${await next.readHere('shape')}`)
+  })
   await Promise.all(left.map((register) => register.ledger.close()))
 }
 
@@ -108,19 +128,40 @@ function nameOf(register: Register): string {
   return register.ledger.status().selfId
 }
 
-/** Waits until all of them follow one leader, and returns its register. */
-async function leaderOf(registers: readonly Register[]): Promise<Register> {
-  for (;;) {
-    const ids = await Promise.all(registers.map(({ ledger }) => ledger.waitForLeader()))
-    const leader = registers.find((register) => register.ledger.status().role === 'leader')
-    if (leader !== undefined && ids.every((id) => id === nameOf(leader))) return leader
-    await new Promise<void>((resolve) => {
-      const stops = registers.map(({ ledger }) => ledger.subscribe({ onRole: () => done() }))
-      const done = (): void => {
-        for (const stop of stops) stop()
-        resolve()
+/** The register of the leader, once all of them follow it. */
+function leaderOf(registers: readonly Register[]): Promise<Register> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const views = registers.map(({ ledger }) => ledger.status())
+      const at = views.findIndex(({ role }) => role === 'leader')
+      if (
+        !views.every(({ leaderId }) => leaderId !== undefined && leaderId === views[at]?.selfId)
+      ) {
+        return
       }
-    })
+      for (const stop of stops) stop()
+      resolve(registers[at] as Register)
+    }
+    const stops = registers.map(({ ledger }) => ledger.subscribe({ onRole: look }))
+    look()
+  })
+}
+
+/**
+ * Leadership can move at any time, so a call that needs the leader is made again with the next one.
+ * That is right for a register, where writing the same value twice is writing it once; a program
+ * for which it is not looks at `mayCommit` first.
+ */
+async function atLeader<Value>(
+  registers: readonly Register[],
+  call: (leader: Register) => Promise<Value>,
+): Promise<Value> {
+  for (;;) {
+    try {
+      return await call(await leaderOf(registers))
+    } catch (error) {
+      if (!(error instanceof LedgerError) || !RETRYABLE.has(error.code)) throw error
+    }
   }
 }
 

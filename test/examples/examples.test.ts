@@ -24,10 +24,10 @@ test('the append log appends, follows its tail and is there after a restart', as
 
 test('the register is read linearizably through changes of leader', async () => {
   const output = await outputOf('register')
-  assert.match(output, /written there: colour = blue, read there: blue/)
-  assert.match(output, /NOT_LEADER, the leader is n\d/)
-  assert.match(output, /is gone, n\d leads: green/)
-  assert.equal(output.match(/shape = ring/g)?.length, 2)
+  assert.match(output, /n\d leads: wrote blue, read blue/)
+  assert.match(output, /after a transfer: read blue/)
+  assert.match(output, /is gone, n\d leads: (green|red)/)
+  assert.match(output, /knows: shape = ring/)
 })
 
 test('the counter goes on from its snapshot, in the same call and in the next one', async (t) => {
