@@ -6,12 +6,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { type Random, randomBetween, seededRandom } from '@ringledger/base'
-import { jsonBody, RequestCode, ResponseCode } from '@ringledger/protocol'
 import { eventually } from '../harness/eventually.ts'
-import { ask } from '../harness/name-server.ts'
 import { PowerCluster, SEGMENT_BYTES, sumOf } from './power-cluster.ts'
-import { PowerLoad } from './power-load.ts'
+import { PowerLoad, prepareGroup } from './power-load.ts'
 import { type Loss, NO_LOSS } from './power-off.ts'
 import { keyOf, QUEUES } from './promise-book.ts'
 import { checkKeys, checkOffsets, Findings, QueueReader, queueEnds } from './read-check.ts'
@@ -66,13 +65,8 @@ export interface CampaignResult {
 }
 
 const TOPIC = 'PowerLoss'
-const GROUP = 'power-loss-group'
 const CHECKED_KEYS = 20
-/** Nobody deletes the topic or the group. */
-const NOT_THERE = new RegExp(
-  `code (${ResponseCode.TOPIC_NOT_EXIST}|${ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST}) `,
-)
-const BACK_LIMIT_MS = 60_000
+const BACK_LIMIT_MS = 120_000
 
 export class Campaign {
   readonly #options: CampaignOptions
@@ -136,7 +130,7 @@ export class Campaign {
       await load.end()
       await this.#audit(group, load)
     } catch (error) {
-      failure = `${(error as Error).stack}\n${group.cluster.logs()}`
+      failure = `${inspect(error)}\n${group.cluster.logs()}`
     } finally {
       await load?.end()
       this.#lost = sumOf(lostBefore, group.lost)
@@ -152,14 +146,11 @@ export class Campaign {
 
   async #startLoad(group: PowerCluster): Promise<PowerLoad> {
     const { cluster } = group
-    await cluster.createTopic(TOPIC, QUEUES)
-    const leader = cluster.addressOf(await cluster.leader())
-    const body = jsonBody({ groupName: GROUP })
-    await ask(leader, { code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, body })
+    await prepareGroup(cluster, TOPIC)
     const { senders, paceMs, seed } = this.#options
     const run = seed * 1000 + this.#roundMs.length
     const { nameServer } = cluster
-    return new PowerLoad({ nameServer, topic: TOPIC, group: GROUP, run, senders, paceMs })
+    return new PowerLoad({ nameServer, topic: TOPIC, run, senders, paceMs })
   }
 
   async #round(group: PowerCluster, load: PowerLoad, reader: QueueReader): Promise<void> {
@@ -181,7 +172,8 @@ export class Campaign {
     this.#cuts += victims.length + inRecovery
     this.#cutsInRecovery += inRecovery
     if (victims.length === ids.length) this.#allAtOnce++
-    await this.#checkRound(group, load, reader, floors)
+    if (load.book.gone === undefined) await this.#checkRound(group, load, reader, floors)
+    else this.#findings.note('lost', `with topic or group: ${load.book.gone}`)
     const roundMs = performance.now() - startMs
     this.#roundMs.push(roundMs)
     this.#options.onProgress?.({
@@ -213,17 +205,13 @@ export class Campaign {
           acknowledged,
           sent: () => load.offsets[queueId]?.sent ?? 0,
         }))
-        found.add(await checkOffsets(node, TOPIC, GROUP, offsets))
+        found.add(await checkOffsets(node, TOPIC, offsets))
         return found
       },
       { what: 'a look at the leader' },
     )
     this.#findings.add(findings)
-    const { doubled, failures } = load.book
-    for (const text of doubled) this.#findings.note('other', `acknowledged twice: ${text}`)
-    for (const reason of failures.keys()) {
-      if (NOT_THERE.test(reason)) this.#findings.note('other', `answered to a client: ${reason}`)
-    }
+    for (const text of load.book.doubled) this.#findings.note('other', `two answers: ${text}`)
   }
 
   /** Every node shows everything; then all lose power once more, and the stores are looked at. */
@@ -242,7 +230,7 @@ export class Campaign {
     for (const node of nodes) {
       this.#findings.add(await new QueueReader(book).read(node))
       const known = offsets.map(({ acknowledged, sent }) => ({ acknowledged, sent: () => sent }))
-      this.#findings.add(await checkOffsets(node, TOPIC, GROUP, known))
+      this.#findings.add(await checkOffsets(node, TOPIC, known))
       this.#findings.add(await checkKeys(node, TOPIC, keys))
     }
     await group.crash(cluster.ids)

@@ -2,14 +2,15 @@
  * Senders that go on whoever leads, and a consumer group's offsets that are committed meanwhile.
  * Every attempt has a number of its own, so that a message whose answer was lost is no repetition.
  */
-import { parseOffsetMessageId, RequestCode, ResponseCode } from '@ringledger/protocol'
+import { jsonBody, parseOffsetMessageId, RequestCode, ResponseCode } from '@ringledger/protocol'
+import type { Cluster } from '../harness/cluster.ts'
+import { ask } from '../harness/name-server.ts'
 import { LeaderLink } from '../load/leader-link.ts'
-import { bodyOf, keyOf, PromiseBook, QUEUES } from './promise-book.ts'
+import { bodyOf, CONSUMER_GROUP, keyOf, PromiseBook, QUEUES } from './promise-book.ts'
 
 export interface PowerLoadOptions {
   readonly nameServer: string
   readonly topic: string
-  readonly group: string
   /** Tells this load's messages from others. */
   readonly run: number
   readonly senders: number
@@ -18,6 +19,14 @@ export interface PowerLoadOptions {
 }
 
 const REQUEST_TIMEOUT_MS = 2_000
+
+/** Makes the topic and the group that a load uses. */
+export async function prepareGroup(cluster: Cluster, topic: string): Promise<void> {
+  await cluster.createTopic(topic, QUEUES)
+  const leader = cluster.addressOf(await cluster.leader())
+  const body = jsonBody({ groupName: CONSUMER_GROUP })
+  await ask(leader, { code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, body })
+}
 
 /** What is known of one queue's committed offset. */
 export interface CommittedOffset {
@@ -115,13 +124,13 @@ export class PowerLoad {
   }
 
   async #commit(queueId: number): Promise<string | undefined> {
-    const { topic, group } = this.#options
+    const { topic } = this.#options
     const known = this.offsets[queueId]
     const offset = this.book.ends[queueId] ?? 0
     if (known === undefined || offset <= known.acknowledged) return undefined
     known.sent = Math.max(known.sent, offset)
     const ext = {
-      consumerGroup: group,
+      consumerGroup: CONSUMER_GROUP,
       topic,
       queueId: String(queueId),
       commitOffset: String(offset),

@@ -13,8 +13,7 @@ import { seededRandom } from '@ringledger/base'
 import { missingTools } from '../support/external-tools.ts'
 import { Campaign, type CampaignOptions, type CampaignResult } from './campaign.ts'
 import { PowerCluster } from './power-cluster.ts'
-import { PowerLoad } from './power-load.ts'
-import { QUEUES } from './promise-book.ts'
+import { PowerLoad, prepareGroup } from './power-load.ts'
 
 const SEED = Number(process.env.RINGLEDGER_POWER_SEED ?? randomInt(2 ** 31))
 const ROUNDS = 8
@@ -75,7 +74,7 @@ test(
       const { cluster } = group
       const [id] = cluster.ids as [string]
       const root = group.storeOf(id)
-      await cluster.createTopic('Seen', QUEUES)
+      await prepareGroup(cluster, 'Seen')
       await loaded(group, 1)
       await group.crash([id], { kept: 1 })
       const before = treeOf(root)
@@ -95,7 +94,7 @@ test(
 /** So many messages that segments and queue files are begun. */
 async function loaded({ cluster }: PowerCluster, run: number): Promise<void> {
   const { nameServer } = cluster
-  const load = new PowerLoad({ nameServer, topic: 'Seen', group: 'seen', run, ...LOAD, paceMs: 1 })
+  const load = new PowerLoad({ nameServer, topic: 'Seen', run, ...LOAD, paceMs: 1 })
   await load.book.more(5000)
   await load.end()
 }

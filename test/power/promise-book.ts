@@ -4,9 +4,10 @@
  * that a message of another number, or changed bytes, never pass for it.
  */
 import { createHash } from 'node:crypto'
-import type { StoredMessage } from '@ringledger/protocol'
+import { ResponseCode, type StoredMessage } from '@ringledger/protocol'
 
 export const QUEUES = 4
+export const CONSUMER_GROUP = 'power-loss-group'
 const KEY_EVERY = 4
 const HEAD_BYTES = 16
 const MIN_BODY_BYTES = 32
@@ -14,6 +15,11 @@ const MAX_BODY_BYTES = 2400
 /** Some messages are larger, so that entries lie on many sectors and segments fill. */
 const LARGE_EVERY = 32
 const MAX_LARGE_BODY_BYTES = 56_000
+
+/** As senders and committers write down an answer. */
+const NOT_THERE = new RegExp(
+  `code (${ResponseCode.TOPIC_NOT_EXIST}|${ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST}) `,
+)
 
 export interface Promised {
   readonly sequence: number
@@ -35,6 +41,8 @@ export class PromiseBook {
   readonly failures: Map<string, number> = new Map()
   /** Acknowledgements of one queue offset for two messages, in words. */
   readonly doubled: string[] = []
+  /** The topic or the group, which nobody deletes, is not there any more: what a client was told. */
+  gone: string | undefined
   acknowledged = 0
   attempted = 0
   #waiting: { count: number; resolve: () => void }[] = []
@@ -58,18 +66,26 @@ export class PromiseBook {
     this.acknowledged++
     const due = this.#waiting.filter(({ count }) => count <= this.acknowledged)
     this.#waiting = this.#waiting.filter(({ count }) => count > this.acknowledged)
-    for (const { resolve } of due) resolve()
+    this.#resolve(due)
   }
 
   fail(reason: string): void {
     this.failures.set(reason, (this.failures.get(reason) ?? 0) + 1)
+    if (this.gone !== undefined || !NOT_THERE.test(reason)) return
+    this.gone = reason
+    this.#resolve(this.#waiting)
   }
 
-  /** Resolves when `count` more messages than now are acknowledged. */
+  /** Resolves when `count` more messages than now are acknowledged, or the topic is gone. */
   more(count: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push({ count: this.acknowledged + count, resolve })
+      if (this.gone === undefined) this.#waiting.push({ count: this.acknowledged + count, resolve })
+      else resolve()
     })
+  }
+
+  #resolve(waiters: readonly { resolve: () => void }[]): void {
+    for (const { resolve } of waiters) resolve()
   }
 }
 

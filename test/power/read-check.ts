@@ -12,7 +12,7 @@ import {
   ResponseCode,
   type StoredMessage,
 } from '@ringledger/protocol'
-import { type PromiseBook, QUEUES, sequenceOf } from './promise-book.ts'
+import { CONSUMER_GROUP, type PromiseBook, QUEUES, sequenceOf } from './promise-book.ts'
 
 const TIMEOUT_MS = 10_000
 const PULL_MESSAGES = 1000
@@ -170,14 +170,13 @@ export interface OffsetRange {
 export async function checkOffsets(
   node: NodeToCheck,
   topic: string,
-  group: string,
   offsets: readonly OffsetRange[],
 ): Promise<Findings> {
   const findings = new Findings()
   await withClient(node.address, async (client) => {
     for (const [queueId, known] of offsets.entries()) {
       const atLeast = known.acknowledged
-      const ext = { consumerGroup: group, topic, queueId: String(queueId) }
+      const ext = { consumerGroup: CONSUMER_GROUP, topic, queueId: String(queueId) }
       const { code, ext: answer } = await client.request(
         { code: RequestCode.QUERY_CONSUMER_OFFSET, ext },
         TIMEOUT_MS,
@@ -186,7 +185,7 @@ export async function checkOffsets(
       if (offset >= atLeast && offset <= known.sent()) continue
       if (atLeast === 0 && offset <= 0) continue
       const range = `${atLeast} to ${known.sent()}`
-      findings.note('other', `${node.id}: ${group} stands at ${queueId}/${offset}, not ${range}`)
+      findings.note('other', `${node.id}: the group stands at ${queueId}/${offset}, not ${range}`)
     }
   })
   return findings
@@ -254,7 +253,7 @@ async function pull(
   queueOffset: number,
 ): Promise<Buffer> {
   const ext = {
-    consumerGroup: 'audit',
+    consumerGroup: CONSUMER_GROUP,
     topic,
     queueId: String(queueId),
     queueOffset: String(queueOffset),
