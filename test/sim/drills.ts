@@ -20,7 +20,8 @@ const SLACK_TICKS = 12
 export function drillOf(random: Random, world: World): Drill | undefined {
   const { machines, leader } = world
   if (machines.length < 3 || leader === undefined || random() < 0.3) return undefined
-  if (machines.some((machine) => !machine.up)) return undefined
+  // Who has no space hands over when it can.
+  if (machines.some(({ process }) => process === undefined || process.diskFull)) return undefined
   // The preferred leader may take over at any time.
   if (leader.preferred !== undefined && leader.preferred !== leader.name) return undefined
   const drills: readonly Drill[] = [isolateFollower, deafLeader, cutOffLeader]

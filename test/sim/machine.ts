@@ -69,7 +69,12 @@ export class Machine implements Witness {
   slowDiskSlots = 0
   /** A refusal to start on damage that was done to it. */
   refused = false
+  /** A bit flipped in its log or its index. */
   damaged = false
+  /** A bit flipped in one copy of term and vote, or of the mark, since the start. */
+  slotRotten = false
+  /** The oldest entry kept. */
+  firstIndex = 0
   /** Starts again by itself. */
   #restartPlanned = false
   /** Changes on the disk left until the process is stopped in one; -1: none planned. */
@@ -324,6 +329,7 @@ export class Machine implements Witness {
   }
 
   onTrimmed(firstIndex: number): void {
+    this.firstIndex = firstIndex
     ensure(firstIndex <= this.world.history.last + 1, `${this.name} dropped uncommitted entries`)
     this.world.counts.trims++
   }
@@ -362,7 +368,8 @@ export class Machine implements Witness {
   /** Only what was done to its disk may take a node out of the group. */
   onHalted(reason: string): void {
     this.world.trace.print && this.world.trace.line(this.number, `halted: ${reason}`)
-    const expected = this.#stopped || (this.faultsPending > 0 && reason.includes('injected'))
+    const expected =
+      this.damaged || this.#stopped || (this.faultsPending > 0 && reason.includes('injected'))
     ensure(expected, `${this.name} halted: ${reason}`)
     if (this.#stopped) return
     this.world.counts.failStops++
@@ -371,7 +378,8 @@ export class Machine implements Witness {
 
   /** What the shipped code calls an error must be one that was put there. */
   onLog(level: string, line: string): void {
-    if (level === 'error' && !line.startsWith('the disk is full')) {
+    const caused = line.startsWith('the disk is full') || this.world.nemesis.damagedCount > 0
+    if (level === 'error' && !caused) {
       const unread = line.startsWith('cannot read the log')
       ensure(unread && /injected|do not hold/.test(line), `${this.name} says: ${line}`)
     }
@@ -431,6 +439,8 @@ export class Machine implements Witness {
     this.#savedTerm = hardState.term
     this.#savedVote = hardState.votedFor
     this.log.cut(tail.lastIndex)
+    this.firstIndex = tail.firstIndex
+    this.slotRotten = false
     this.world.history.onRecovered(this, committedPosition, tail.firstPosition)
   }
 

@@ -5,6 +5,7 @@
 import { LedgerError, type Random, randomBetween } from '@ringledger/base'
 import { DiskError, type FakeOperation } from '@ringledger/io'
 import { Ending, type Machine } from './machine.ts'
+import { rot } from './rot.ts'
 import { EventKind, TICK_SLOTS } from './scheduler.ts'
 import type { FaultWeights } from './settings.ts'
 import type { World } from './world.ts'
@@ -51,7 +52,7 @@ export class Nemesis {
       slowSocket: (machine) => this.#slowSocket(machine),
       transfer: (machine) => this.#transfer(machine),
       trim: (machine) => this.#trim(machine),
-      flip: () => {},
+      flip: (machine) => this.#rot(machine),
     }
     const { faults } = world.settings
     this.#harms = (Object.keys(harms) as (keyof FaultWeights)[]).map((kind) => ({
@@ -84,8 +85,23 @@ export class Nemesis {
     network.heal()
     for (const machine of machines) {
       machine.calmDown()
-      if (!machine.up) machine.start()
+      if (machine.damaged) this.#takeOut(machine)
+      else if (!machine.up) machine.start()
     }
+  }
+
+  /** Members with flipped bits in their logs, also those that were taken out. */
+  get damagedCount(): number {
+    return this.#world.machines.filter((machine) => machine.damaged).length
+  }
+
+  /** A damaged member starts once more, to be refused or not, and is replaced by nobody. */
+  #takeOut(machine: Machine): void {
+    if (machine.refused) return
+    if (machine.up) machine.stop(Ending.kill, false)
+    machine.start()
+    if (machine.up) machine.stop(Ending.kill, false)
+    machine.refused = true
   }
 
   onCure(cure: number): void {
@@ -291,6 +307,13 @@ export class Nemesis {
   #holds(machine: Machine, index: number): boolean {
     const same = machine.log.chainOf(index) === this.#world.history.chainOf(index)
     return same && machine.shownIndex >= index
+  }
+
+  /** At most a minority is ever damaged. */
+  #rot(machine: Machine): void {
+    const { machines, counts } = this.#world
+    if (!machine.damaged && (this.damagedCount + 1) * 2 >= machines.length) return
+    if (rot(machine, this.#random)) counts.bitFlips++
   }
 
   #restart(machine: Machine): void {

@@ -76,7 +76,7 @@ function weights(random: Random): FaultWeights {
     slowSocket: weight(1),
     transfer: weight(1.5),
     trim: weight(1),
-    flip: 0,
+    flip: random() < 0.5 ? 0 : random() * 3,
   }
 }
 
