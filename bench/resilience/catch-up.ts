@@ -8,7 +8,7 @@ import { parseJsonBody, RequestCode } from '@ringledger/protocol'
 import type { Cluster } from '../../test/harness/cluster.ts'
 import { ask } from '../../test/harness/name-server.ts'
 import { residentBytes } from '../../test/load/process-memory.ts'
-import { addresses, idOf, pause, startGroup, TOPIC } from './group.ts'
+import { addresses, idOf, pause, TOPIC, withGroup } from './group.ts'
 import { Load } from './load.ts'
 import { errorLines, type Report, type Settings, type Show } from './outcome.ts'
 
@@ -51,21 +51,16 @@ interface Sample {
   readonly followerBytes: number
 }
 
-export async function measureCatchUp(settings: Settings, show: Show): Promise<Report> {
-  const { bodyBytes, connections, window, rate } = settings
-  const cluster = await startGroup({
-    mappedFileSizeCommitLog: String(SEGMENT_BYTES),
-    ...settings.brokerSettings,
-  })
-  try {
+export function measureCatchUp(settings: Settings, show: Show): Promise<Report> {
+  const { bodyBytes, connections, window, rate, brokerSettings } = settings
+  const lines = { mappedFileSizeCommitLog: String(SEGMENT_BYTES), ...brokerSettings }
+  return withGroup(lines, async (cluster) => {
     const brokers = addresses(cluster)
     const load = await Load.start({ brokers, topic: TOPIC, bodyBytes, connections, window, rate })
     const outcome = await run(settings, cluster, load, show)
     await load.end()
     return report(outcome)
-  } finally {
-    await cluster.stop()
-  }
+  })
 }
 
 async function run(settings: Settings, cluster: Cluster, load: Load, show: Show): Promise<Outcome> {

@@ -9,9 +9,23 @@ import { queueEnds } from '../../test/load/audit.ts'
 export const TOPIC = 'Resilience'
 const START_ATTEMPTS = 5
 
-export async function startGroup(
-  settings: Readonly<Record<string, string>> = {},
-): Promise<Cluster> {
+/** Runs with a group of its own; the end of its logs is shown when that fails. */
+export async function withGroup<T>(
+  settings: Readonly<Record<string, string>>,
+  run: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  const cluster = await startGroup(settings)
+  try {
+    return await run(cluster)
+  } catch (error) {
+    process.stderr.write(`\n${cluster.logs()}`)
+    throw error
+  } finally {
+    await cluster.stop()
+  }
+}
+
+async function startGroup(settings: Readonly<Record<string, string>>): Promise<Cluster> {
   for (let attempt = 1; ; attempt++) {
     try {
       const cluster = await Cluster.start({ nodes: 3, settings })
