@@ -149,8 +149,8 @@ async function main(): Promise<number> {
   return check && report.missed.length > 0 ? 1 : 0
 }
 
-// Ends the processes that it has started: they are killed when this one exits.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+// What it has started and written goes when it exits, also when it is told twice.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 try {
   process.exitCode = await main()
 } catch (error) {
