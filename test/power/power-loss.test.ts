@@ -91,6 +91,30 @@ test(
   },
 )
 
+test(
+  'a store that was closed in order loses nothing with the power, and rebuilds nothing',
+  OPTIONS,
+  async () => {
+    const layers = mkdtempSync(join(tmpdir(), 'power-layer-'))
+    const random = seededRandom(SEED)
+    const group = await PowerCluster.start(layers, { random, nodes: 1, syncMicros: 0 })
+    try {
+      const { cluster } = group
+      const [id] = cluster.ids as [string]
+      await prepareGroup(cluster, 'Seen')
+      await loaded(group, 1)
+      await cluster.kill(id, 'SIGTERM')
+      await group.crash([id], { kept: 0 })
+      await cluster.restart(id)
+      const log = cluster.logOf(id)
+      assert.doesNotMatch(log, /built anew|checking the whole log|rebuilding/)
+    } finally {
+      await group.stop(false)
+      rmSync(layers, { recursive: true, force: true })
+    }
+  },
+)
+
 /** So many messages that segments and queue files are begun. */
 async function loaded({ cluster }: PowerCluster, run: number): Promise<void> {
   const { nameServer } = cluster

@@ -41,7 +41,7 @@ export class PromiseBook {
   readonly failures: Map<string, number> = new Map()
   /** Acknowledgements of one queue offset for two messages, in words. */
   readonly doubled: string[] = []
-  /** The topic or the group, which nobody deletes, is not there any more: what a client was told. */
+  /** What a client was told once the topic or the group, which nobody deletes, was not there. */
   gone: string | undefined
   acknowledged = 0
   attempted = 0

@@ -5,8 +5,9 @@
  * when it was on the disk.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { crc32 } from '@ringledger/protocol'
-import { onDisk, onSync, readFully, writeFully } from './file-io.ts'
+import { onDisk, onSync, readFully, syncDirectory, writeFully } from './file-io.ts'
 import type { IndexMark } from './key-index.ts'
 
 const SLOT_BYTES = 4096
@@ -66,7 +67,9 @@ export class CheckpointFile {
     this.#sequence = sequence
   }
 
+  /** With the names beside it: of the file itself, and of the directories of queues and index. */
   sync(): void {
+    syncDirectory(dirname(this.#path))
     onSync(`sync of ${this.#path}`, () => fdatasyncSync(this.#descriptor))
   }
 
