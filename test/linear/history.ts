@@ -46,9 +46,10 @@ export interface EventLine {
   /**
    * `close`: the object's operations are all recorded. `sweep` … `complete`: everything that was
    * acknowledged is read again between them. `start`: a process of the node is gone, another one
-   * begins.
+   * begins. `fault`: for people.
    */
-  readonly kind: 'close' | 'sweep' | 'complete' | 'start'
+  readonly kind: 'close' | 'sweep' | 'complete' | 'start' | 'fault'
+  readonly words?: string
   readonly object?: string
   readonly node?: string
   readonly call?: number

@@ -19,6 +19,8 @@ export interface NemesisOptions {
   readonly leader: () => string | undefined
   /** Only faults whose words hold this. */
   readonly only?: string
+  /** Resolves when every group has acknowledged something from now on, or takes too long. */
+  readonly settled: () => Promise<void>
   readonly onFault: (kind: FaultKind, words: string) => void
 }
 
@@ -33,8 +35,10 @@ const SHORTEST_MS = 200
 const LONGEST_MS = 3000
 /** Others have taken over by then. */
 const LONG_ENOUGH_TO_ELECT_MS = 1600
-const SHORTEST_PAUSE_MS = 300
-const LONGEST_PAUSE_MS = 1500
+/** After so many faults the group may recover first; after the others it may still be at it. */
+const WAITED_FOR = 0.75
+const SHORTEST_PAUSE_MS = 200
+const LONGEST_PAUSE_MS = 1000
 
 export class Nemesis {
   readonly #options: NemesisOptions
@@ -50,11 +54,12 @@ export class Nemesis {
 
   /** Resolves after the first fault that ends when `over` says so. */
   async run(over: () => boolean): Promise<void> {
-    const { random, onFault } = this.#options
+    const { random, settled, onFault } = this.#options
     while (!over()) {
       const fault = this.#next()
       onFault(fault.kind, fault.words)
       await fault.run(this.#order())
+      if (random() < WAITED_FOR) await settled()
       await pause(SHORTEST_PAUSE_MS + random() * (LONGEST_PAUSE_MS - SHORTEST_PAUSE_MS))
     }
   }

@@ -57,6 +57,7 @@ const NODE_IDS: readonly string[] = ['n0', 'n1', 'n2']
 const CLIENTS = 12
 const PROGRESS_MS = 5000
 const START_LIMIT_MS = 60_000
+const SETTLE_LIMIT_MS = 15_000
 
 /** One group with its clients and its history. */
 class Run {
@@ -77,6 +78,7 @@ class Run {
   readonly #onTrouble: (text: string) => void
   #onLeader: () => void = () => {}
   #onEnded: () => void = () => {}
+  #onChange: () => void = () => {}
 
   constructor(
     target: Target,
@@ -131,6 +133,20 @@ class Run {
     clearTimeout(limit)
   }
 
+  /** Resolves after two more acknowledged changes, or when that takes too long. */
+  async settled(): Promise<void> {
+    const wanted = this.changes + 2
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, SETTLE_LIMIT_MS)
+      this.#onChange = () => {
+        if (this.changes < wanted) return
+        clearTimeout(limit)
+        resolve()
+      }
+    })
+    this.#onChange = () => {}
+  }
+
   /** Has everything read again, and waits for the last verdict. */
   async end(): Promise<void> {
     const ended = new Promise<void>((resolve) => {
@@ -176,6 +192,7 @@ class Run {
     this.operations[outcome] += 1
     if (outcome !== 'ok' || !CHANGES.has(op)) return
     this.changes += 1
+    this.#onChange()
     const atMs = at / 1e6
     if (this.#lastChangeMs > 0) {
       this.longestGapMs = Math.max(this.longestGapMs, Math.round(atMs - this.#lastChangeMs))
@@ -230,9 +247,15 @@ class Trial {
       random,
       ...(only === undefined ? {} : { only }),
       leader: () => this.#runs[Math.floor(random() * this.#runs.length)]?.leader,
+      settled: async () => {
+        await Promise.all(this.#runs.map((run) => run.settled()))
+      },
       onFault: (kind, words) => {
         this.#faults[kind] += 1
         this.#faultsByName[words] = (this.#faultsByName[words] ?? 0) + 1
+        for (const { check } of this.#runs) {
+          check.add(JSON.stringify({ kind: 'fault', words, call: nowNs() }))
+        }
       },
     })
     const wrong = (): boolean => this.#troubles.length > 0 || this.#runs.some((run) => run.wrong)

@@ -7,7 +7,7 @@ import "encoding/json"
 type record struct {
 	// "op"; "close": every operation of the object has been recorded; "start": the node's old
 	// process is gone and a new one begins; "sweep", "complete": between them everything that was
-	// acknowledged is read again.
+	// acknowledged is read again; "fault", for people.
 	Kind   string `json:"kind"`
 	Object string `json:"object"`
 	Client int    `json:"client"`

@@ -71,6 +71,7 @@ func (c *checker) take(r *record) error {
 		c.placesOf(r.Object).complete()
 	case "close":
 		c.judge(r.Object)
+	case "fault":
 	default:
 		return fmt.Errorf("no kind %q", r.Kind)
 	}
