@@ -54,6 +54,8 @@ export class LedgerGroup {
       selfId: id,
       members,
       minimumFreeBytes: 1,
+      // A busy test machine holds threads back; only who asks for an election should get one.
+      electionTimeoutMs: 1_500,
       ...this.#overrides,
     })
     const changed = (): void => {
