@@ -23,13 +23,13 @@ test('while nobody writes a laggard gets all that it can take', () => {
   assert.equal(taken(new CatchUpPace(0), 0, 10), 10 * 100 * MIB)
 })
 
-test('a laggard gets twice what clients write, so that it comes closer and they go on', () => {
+test('a laggard gets more than clients write, so that it comes closer and they go on', () => {
   const pace = new CatchUpPace(0)
   const [writtenPerTick, ticks] = [2 * MIB, 400]
   taken(pace, writtenPerTick, 100)
   const bytes = taken(pace, writtenPerTick, ticks)
   const times = bytes / (writtenPerTick * ticks)
-  assert.ok(times > 1.9 && times < 2.1, `${times} times what was written`)
+  assert.ok(times > 1.65 && times < 1.85, `${times} times what was written`)
 })
 
 test('it is never kept to less than 16 MiB a second, nor by a batch that was too long', () => {
