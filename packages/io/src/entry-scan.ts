@@ -16,20 +16,21 @@ import {
   entryTerm,
   MAGIC_BLANK,
 } from '@ringledger/protocol'
-import type { LogEnd } from './resume-mark.ts'
+import { type LogEnd, UNKNOWN_CHAIN } from './resume-mark.ts'
 import type { SegmentFiles } from './segment-files.ts'
 
 export const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
 
 /**
  * Why the walk stopped; `unused`: only zeros where the next entry would be. `filler`: a blank with
- * no entry behind it.
+ * no entry behind it. `limit`: it was to go no further.
  */
 export type ScanStop =
   | Exclude<EntryCheck, 'ok' | 'legacy' | 'blank'>
   | 'term'
   | 'unsealed'
   | 'filler'
+  | 'limit'
 
 export interface ScanResult {
   readonly end: LogEnd
@@ -81,16 +82,20 @@ export class EntryScan {
     this.#view = this.#viewOf(this.#window)
   }
 
-  /** Visits every good entry from `start` on. */
-  run(start: ScanStart, visit: VisitEntry): ScanResult {
+  /** Visits every good entry from `start` on that begins before `limit`. */
+  run(start: ScanStart, visit: VisitEntry, limit: number = Number.POSITIVE_INFINITY): ScanResult {
     let { position, index, term, chainCrc: seed } = start
     let entries = 0
     for (;;) {
+      if (position >= limit) {
+        const end = { position, index: index - 1, term, chainCrc: seed ?? UNKNOWN_CHAIN }
+        return { end, entries, stop: 'limit', stopPosition: position }
+      }
       const at = this.#behindFiller(position, false)
       const found = at < 0 ? 'size' : this.#check(at, index, seed)
       const stop = this.#stopReason(found, at, position, term, seed ?? 0)
       if (stop !== undefined) {
-        const end = { position, index: index - 1, term, chainCrc: seed ?? 0 }
+        const end = { position, index: index - 1, term, chainCrc: seed ?? UNKNOWN_CHAIN }
         return { end, entries, stop, stopPosition: Math.max(at, position) }
       }
       const offset = at - this.#windowStart
@@ -104,9 +109,17 @@ export class EntryScan {
     }
   }
 
-  /** End of the entry that starts at `position` if it is whole; its chain is not checked. */
-  single(position: number): LogEnd | undefined {
-    const found = this.#check(position, undefined, undefined)
+  /** What was read may have changed since. */
+  forget(): void {
+    this.#windowBytes = 0
+  }
+
+  /**
+   * End of the entry that starts at `position` if it is whole; its chain is checked only against
+   * `previousChainCrc`, if given.
+   */
+  single(position: number, previousChainCrc?: number): LogEnd | undefined {
+    const found = this.#check(position, undefined, previousChainCrc)
     if (found !== 'ok' && found !== 'legacy') return undefined
     const offset = position - this.#windowStart
     return {

@@ -50,6 +50,7 @@ export class HardStateFile {
     const { state, payload } = this.#slots.read()
     if (state === SlotFileState.LOST) throw refuseLost(this.#layout.hardStatePath, 'term and vote')
     if (state === SlotFileState.VALID) this.#current = decode(payload)
+    const damaged = state === SlotFileState.VALID ? this.#slots.damagedCopies() : 0
     const text = readCurrentTerm(this.#disk, this.#layout.currentTermPath)
     const imported = text !== undefined && isAhead(text, this.#current)
     if (text === undefined || imported || !equal(text, this.#current)) this.#textBehind = true
@@ -57,9 +58,16 @@ export class HardStateFile {
     // Written anew even if unchanged: a killed process may have left it in the page cache only.
     if (state === SlotFileState.VALID) this.#slots.writeBoth(encode(this.#current))
     else this.#slots.create(encode(this.#current), this.#layout.directory)
-    if (!imported) return []
+    const report: string[] = []
+    if (damaged > 0) {
+      report.push(`a copy of term and vote in ${this.#layout.hardStatePath} was written anew`)
+    }
+    if (!imported) return report
     const vote = this.#current.votedFor ?? 'nobody'
-    return [`took term ${this.#current.term} and the vote for ${vote} from Apache's currterm`]
+    return [
+      ...report,
+      `took term ${this.#current.term} and the vote for ${vote} from Apache's currterm`,
+    ]
   }
 
   /** Durable on return. Terms never fall, and a vote within a term never changes. */
@@ -74,6 +82,13 @@ export class HardStateFile {
     this.#slots.writeBoth(encode(state))
     this.#current = state
     this.#textBehind = true
+  }
+
+  /** Writes both copies anew if one is damaged; true if so. */
+  mend(): boolean {
+    if (this.#slots.damagedCopies() === 0) return false
+    this.#slots.writeBoth(encode(this.#current))
+    return true
   }
 
   get textBehind(): boolean {

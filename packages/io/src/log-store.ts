@@ -4,7 +4,7 @@
  * durable), then, now and then, a sync of the index and a mark. Used by one thread; every method
  * may throw `DiskError`, after which only `DISK_FULL` may be retried.
  */
-import { assert } from '@ringledger/base'
+import { assert, LedgerError } from '@ringledger/base'
 import {
   BLANK_HEADER_BYTES,
   entryChainCrc,
@@ -20,13 +20,30 @@ import {
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { StoreLayout } from './config.ts'
 import { type Disk, isNoSpace, type StoreLock } from './disk.ts'
+import { repairEntry } from './entry-repair.ts'
 import { EntryScan } from './entry-scan.ts'
+import { FillerMender } from './filler-mender.ts'
 import type { HardStateFile } from './hard-state.ts'
+import { HoleList } from './hole-list.ts'
 import { IndexTable, IndexWriter } from './index-table.ts'
+import { resetLog } from './log-reset.ts'
+import type { LogStart, LostFile } from './lost-file.ts'
 import { writePropertyFile } from './property-file.ts'
-import { type LogEnd, type MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
+import type { Hole, LostLog } from './recovered.ts'
+import {
+  type LogEnd,
+  type MarkFile,
+  MarkState,
+  type ResumeMark,
+  UNKNOWN_CHAIN,
+} from './resume-mark.ts'
+import { Scrub } from './scrub.ts'
 import type { SegmentFiles } from './segment-files.ts'
+import type { CareParts, Finding } from './store-parts.ts'
 import { ZeroAhead } from './zero-ahead.ts'
+
+/** A scrub reads the log in windows of this size. */
+const CARE_WINDOW_BYTES: number = 256 * 1024
 
 export interface StoreParts {
   readonly disk: Disk
@@ -36,6 +53,10 @@ export interface StoreParts {
   readonly index: SegmentFiles
   readonly hardState: HardStateFile
   readonly mark: MarkFile
+  readonly lost: LostFile
+  readonly holes: readonly Hole[]
+  /** End of the good log before the first hole. */
+  readonly sound: LogEnd
   /** Where the oldest kept entry starts. */
   readonly firstPosition: number
   readonly firstIndex: number
@@ -49,6 +70,12 @@ export class LogStore {
   readonly layout: StoreLayout
   readonly hardState: HardStateFile
   readonly zeroAhead: ZeroAhead
+  readonly holes: HoleList
+  readonly scrub: Scrub
+  /** Told what was not as it must be. */
+  onFinding: (finding: Finding) => void = () => {}
+  readonly #care: CareParts
+  readonly #lost: LostFile
   readonly #disk: Disk
   readonly #lock: StoreLock
   readonly #data: SegmentFiles
@@ -87,6 +114,10 @@ export class LogStore {
     this.#committedPosition = parts.committedPosition
     this.#committedIndex = parts.committedIndex
     this.zeroAhead = new ZeroAhead(parts.data, parts.layout.zeroAheadBytes, parts.zeroedTo)
+    this.#lost = parts.lost
+    this.holes = new HoleList(parts.holes, parts.sound)
+    this.#care = this.#careParts()
+    this.scrub = new Scrub(this.#care)
   }
 
   /** End of what is durable, index units written. */
@@ -133,7 +164,46 @@ export class LogStore {
     this.#indexSyncedTo = end
     this.#mark.replace(this.#markOf(MarkState.RUNNING, end))
     this.#markedEnd = end
+    this.holes.forget(position)
     return end
+  }
+
+  /**
+   * Forgets the whole log and begins an empty one; durable on return. What may be missing then is
+   * noted first, until `healed`.
+   */
+  reset(start: LogStart, lost: LostLog): LogEnd {
+    this.#lost.resetting(lost, start)
+    const end = resetLog(this.#data, this.#index, start)
+    this.holes.forget(0)
+    this.#firstPosition = start.position
+    this.#firstIndex = start.index
+    this.#committedPosition = start.position
+    this.#committedIndex = start.index - 1
+    this.#end = end
+    this.#indexSyncedTo = end
+    this.#markedEnd = end
+    this.zeroAhead.cut(start.position)
+    this.#mark.replace(this.#markOf(MarkState.RUNNING, end))
+    this.#lost.filling()
+    return end
+  }
+
+  /** Everything that was lost is there again. */
+  healed(): void {
+    this.#lost.healed()
+  }
+
+  /**
+   * Puts an entry of a peer in the place of the damaged one at `position`; durable on return. Says
+   * why it does not, '' when it is whole again.
+   */
+  repair(position: number, bytes: Buffer): string {
+    const hole = this.holes.at(position)
+    if (hole === undefined) return 'nothing is known to be damaged there'
+    const refusal = repairEntry(this.#care, hole, bytes)
+    if (refusal === '' && hole.index === this.#end.index) this.#end = this.#endAt(hole.endPosition)
+    return refusal
   }
 
   /** What the group knows to be committed; kept for the next start and for Apache. */
@@ -232,23 +302,66 @@ export class LogStore {
   abandon(): void {
     this.#mark.close()
     this.hardState.close()
+    this.#lost.close()
     this.#data.close()
     this.#index.close()
     this.#lock.release()
   }
 
   #endAt(position: number): LogEnd {
-    if (position === this.#end.position) return this.#end
-    const index = this.#table.indexAt(position - 1, this.#firstIndex)
-    if (index < 0) {
-      assert(position === this.#firstPosition, 'a cut is at an entry boundary')
-      return { position, index: this.#firstIndex - 1, term: -1, chainCrc: 0 }
+    const { end, firstIndex } = { end: this.#end, firstIndex: this.#firstIndex }
+    if (position === end.position && end.chainCrc !== UNKNOWN_CHAIN) return end
+    if (position === this.#firstPosition) {
+      const chainCrc = position === 0 ? 0 : UNKNOWN_CHAIN
+      return { position, index: firstIndex - 1, term: -1, chainCrc }
     }
-    const scan = new EntryScan(this.#data, this.#table.unit.sizeBytes)
+    const found = this.#entryEndingAt(position) ?? this.holes.endingAt(position)
+    if (found !== undefined) return found
+    // Index units have no checksum: damaged ones are made anew by this.
+    this.scrub.check(position - 1)
+    const again = this.#entryEndingAt(position) ?? this.holes.endingAt(position)
+    if (again !== undefined) return again
+    throw new LedgerError(
+      'CORRUPT',
+      `${this.#data.pathOf(position - 1)}: no entry is found to end at ${position}`,
+    )
+  }
+
+  #entryEndingAt(position: number): LogEnd | undefined {
+    const index = this.#table.indexAt(position - 1, this.#firstIndex)
+    if (index < 0) return undefined
+    const { scan } = this.#care
+    scan.forget()
     const end = scan.single(this.#table.unit.position)
-    assert(end !== undefined, 'the entry before a cut is whole')
-    assert(end.position === position && end.index === index, 'a cut is at an entry boundary')
-    return end
+    return end?.position === position && end.index === index ? end : undefined
+  }
+
+  #careParts(): CareParts {
+    const { data, index, table } = { data: this.#data, index: this.#index, table: this.#table }
+    const scan = new EntryScan(data, CARE_WINDOW_BYTES)
+    return {
+      data,
+      index,
+      table,
+      scan,
+      filler: new FillerMender(data, table, scan),
+      holes: this.holes,
+      end: () => this.#end,
+      first: () => ({ position: this.#firstPosition, index: this.#firstIndex }),
+      mendSlots: () => this.#mendSlots(),
+      found: (finding) => this.onFinding(finding),
+    }
+  }
+
+  #mendSlots(): string[] {
+    const mended: string[] = []
+    if (this.hardState.mend()) mended.push(this.layout.hardStatePath)
+    if (this.#lost.mend()) mended.push(this.layout.lostPath)
+    if (this.#mark.damagedCopies() > 0) {
+      this.#mark.replace(this.#markOf(MarkState.RUNNING, this.#markedEnd))
+      mended.push(this.layout.markPath)
+    }
+    return mended
   }
 
   readonly #writePiece = (position: number, offset: number, sizeBytes: number): void => {
@@ -286,9 +399,11 @@ export class LogStore {
   }
 
   #markOf(state: MarkState, end: LogEnd): ResumeMark {
+    const held = this.holes.markHeldAt
+    const isHeld = held !== undefined && held.position < end.position
     return {
-      state,
-      end,
+      state: isHeld && state === MarkState.CLEAN ? MarkState.RUNNING : state,
+      end: isHeld && state !== MarkState.TRUNCATING ? held : end,
       committedPosition: this.#committedPosition,
       committedIndex: this.#committedIndex,
       zeroedTo: this.zeroAhead.zeroedTo,

@@ -30,10 +30,28 @@ export interface Damage {
   readonly reason: string
 }
 
+/** An entry that was durable and cannot be read any more, with the place that is known to be its. */
+export interface Hole extends Damage {
+  /** Where the entry ends; it starts at `position`. */
+  readonly endPosition: number
+  readonly term: number
+}
+
+/** What this node gave up of its log, durably noted: it may have acknowledged it. */
+export interface LostLog {
+  /** Where the log once ended. */
+  readonly untilPosition: number
+  /** The saved term at that time. */
+  readonly term: number
+}
+
 /** Plain data: it travels to the core thread. */
 export interface Recovered {
   readonly tail: LogTail
-  /** `chainCrc` of the last entry, 0 for none or for an entry that Apache wrote. */
+  /**
+   * `chainCrc` of the last entry, 0 for none or for an entry that Apache wrote, -1 when it is not
+   * known.
+   */
   readonly lastChainCrc: number
   readonly hardState: HardState
   /** Known to be committed before the start; never above the end. */
@@ -45,4 +63,8 @@ export interface Recovered {
   readonly report: readonly string[]
   /** A cut tail behind which bytes of a log were found; nothing of it had been acknowledged. */
   readonly damage: readonly Damage[]
+  /** Entries that were durable and are not readable: not to be served, nor acknowledged behind. */
+  readonly holes: readonly Hole[]
+  /** Set while the log is not again what it once was. */
+  readonly lost?: LostLog
 }

@@ -74,26 +74,44 @@ test('an orderly end is known, and the next start scans nothing', () => {
   assert.equal(recovered.tail.lastIndex, 49)
 })
 
-test('a rotten entry amid acknowledged data stops the node, and nothing is changed', () => {
+test('a rotten entry amid acknowledged data is a hole in the log, and nothing is changed', () => {
   const { disk, reader } = killedStore(60)
   const position = reader.entryPositionOfIndex(30)
   rot(disk, position + 100)
   const before = disk.content(segmentPath(position))
-  refuses(disk, /entry 30 at position \d+ was acknowledged .*bodyCrc/)
+  const { recovered } = openStore(CONFIG, disk)
+  const hole = { position, endPosition: position + 548, index: 30, term: 1, reason: 'bodyCrc' }
+  assert.deepEqual(recovered.holes, [hole])
+  assert.equal(recovered.tail.lastIndex, 59)
   assert.ok(disk.content(segmentPath(position)).equals(before), 'the file is as it was')
 })
 
 test('the last acknowledged entry is not taken for a torn tail', () => {
   const { disk, reader } = killedStore(60)
   rot(disk, reader.entryPositionOfIndex(59) + 100)
-  refuses(disk, /entry 59 /)
+  const { recovered } = openStore(CONFIG, disk)
+  assert.equal(recovered.tail.lastIndex, 59)
+  assert.equal(recovered.holes[0]?.index, 59)
+  assert.equal(recovered.lastChainCrc, -1)
 })
 
 test('rot below the resume mark is found when the mark no longer fits', () => {
   const { disk, reader } = killedStore(60)
   new StoreFake(CONFIG, disk).close()
   rot(disk, reader.entryPositionOfIndex(59) + 20)
-  refuses(disk, /entry 59 /)
+  assert.equal(openStore(CONFIG, disk).recovered.holes[0]?.index, 59)
+})
+
+test('damage whose bounds nothing tells stops the node, and nothing is changed', () => {
+  const { disk, reader } = killedStore(60)
+  const position = reader.entryPositionOfIndex(30)
+  rot(disk, position + 100)
+  const index = disk.open(`${HOME}/index/00000000000000000000`, OpenMode.WRITE)
+  index.writeAt(Buffer.alloc(32 * 3), 0, 32 * 3, 30 * 32)
+  index.close()
+  const before = disk.content(segmentPath(position))
+  refuses(disk, /entry 30 at position \d+ was acknowledged .*bodyCrc/)
+  assert.ok(disk.content(segmentPath(position)).equals(before), 'the file is as it was')
 })
 
 test('a tail without index units is cut, reported and zeroed', () => {

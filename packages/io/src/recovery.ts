@@ -1,9 +1,11 @@
 /**
  * Opens a store. Owns the rule what may be dropped at a start: a tail that no sync has answered
- * for. An entry that was durable and is unreadable now stops the node (CORRUPT); three things prove
- * that it was durable: the resume mark, an index unit of it (units are written after the sync), an
- * index unit behind it. What is kept is synced before it is reported, because a killed process may
- * leave it in the page cache only; what is dropped is zeroed durably, so that it never comes back.
+ * for. Three things prove that an entry was durable: the resume mark, an index unit of it (units
+ * are written after the sync), an index unit behind it. Such an entry that is unreadable now is
+ * kept as a hole in the log, to be repaired (decision 0004); where its bounds are not certain the
+ * node does not start (CORRUPT). What is kept is synced before it is reported, because a killed
+ * process may leave it in the page cache only; what is dropped is zeroed durably, so that it never
+ * comes back.
  */
 import { LedgerError } from '@ringledger/base'
 import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
@@ -11,17 +13,26 @@ import { type StoreConfig, type StoreLayout, storeLayout } from './config.ts'
 import type { Disk, StoreLock } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
 import { EntryScan, SCAN_WINDOW_BYTES, type ScanResult, type ScanStart } from './entry-scan.ts'
+import { FillerMender } from './filler-mender.ts'
 import { HardStateFile } from './hard-state.ts'
+import { findHole } from './holes.ts'
 import { IndexTable, IndexWriter } from './index-table.ts'
+import { resetLog } from './log-reset.ts'
 import { LogStore } from './log-store.ts'
+import { LostFile } from './lost-file.ts'
 import { readPropertyFile, wholeNumber } from './property-file.ts'
-import type { Damage, Recovered, TermSpan } from './recovered.ts'
+import type { Damage, Hole, Recovered, TermSpan } from './recovered.ts'
 import { type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { refuseLost, SlotFileState } from './slot-file.ts'
+import { findSpans } from './term-spans.ts'
 
 /** How far behind a broken entry index units are looked for: more than one group can hold. */
 const PROOF_UNITS = 262_144
+/** More damaged entries than this are a lost disk, not rot. */
+const MAX_HOLES = 1024
+/** Single entries here and there are read with a small window. */
+const SINGLE_WINDOW_BYTES: number = 64 * 1024
 
 /**
  * Opens the store of `config` for this process alone, making it if there is none.
@@ -57,6 +68,9 @@ interface FoundLog {
   readonly firstIndex: number
   readonly scannedFrom: number
   readonly result: ScanResult
+  readonly holes: readonly Hole[]
+  /** End of the good log before the first hole: the mark must not move beyond. */
+  readonly sound: LogEnd
 }
 
 class Recovery {
@@ -69,8 +83,11 @@ class Recovery {
   readonly #scan: EntryScan
   readonly #hardState: HardStateFile
   readonly #markFile: MarkFile
+  readonly #lost: LostFile
   readonly #report: string[] = []
   readonly #damage: Damage[] = []
+  /** The mark as found: an entry it names was durable. */
+  #marked: ResumeMark | undefined
 
   constructor(disk: Disk, layout: StoreLayout, lock: StoreLock) {
     this.#disk = disk
@@ -82,17 +99,21 @@ class Recovery {
     this.#scan = new EntryScan(this.#data, Math.min(SCAN_WINDOW_BYTES, layout.segmentBytes))
     this.#hardState = new HardStateFile(disk, layout)
     this.#markFile = new MarkFile(disk, layout)
+    this.#lost = new LostFile(disk, layout)
   }
 
   run(): { store: LogStore; recovered: Recovered } {
-    const { state, mark } = this.#markFile.read()
+    const { state, mark: noted } = this.#markFile.read()
     const ours = state !== SlotFileState.ABSENT
     if (ours && !this.#disk.exists(this.#layout.hardStatePath)) {
       throw refuseLost(this.#layout.hardStatePath, 'term and vote')
     }
     this.#report.push(...this.#hardState.open())
-    this.#checkSegmentBytes(mark)
-    this.#report.push(...this.#data.load(mark !== undefined), ...this.#index.load(true))
+    this.#lost.open()
+    this.#checkSegmentBytes(noted)
+    this.#report.push(...this.#data.load(noted !== undefined), ...this.#index.load(true))
+    const mark = this.#finishReset(noted)
+    this.#marked = mark
     if (state === SlotFileState.LOST) {
       this.#report.push(`${this.#layout.markPath} is unreadable: checking the whole log`)
     }
@@ -106,7 +127,7 @@ class Recovery {
     const committed = this.#committed(mark, found)
     // From here on nothing may claim an orderly end. Either the mark was there or settling the tail
     // made it.
-    this.#markFile.replace(this.#markOf(MarkState.RUNNING, end, committed))
+    this.#markFile.replace(this.#markOf(MarkState.RUNNING, found.sound, committed))
     const store = new LogStore({
       disk: this.#disk,
       layout: this.#layout,
@@ -115,9 +136,12 @@ class Recovery {
       index: this.#index,
       hardState: this.#hardState,
       mark: this.#markFile,
+      lost: this.#lost,
       firstPosition: found.firstPosition,
       firstIndex: found.firstIndex,
       end,
+      holes: found.holes,
+      sound: found.sound,
       zeroedTo: untouched ? mark.zeroedTo : end.position,
       committedPosition: committed.position,
       committedIndex: committed.index,
@@ -148,6 +172,8 @@ class Recovery {
       cleanShutdown,
       report: this.#report,
       damage: this.#damage,
+      holes: found.holes,
+      ...(this.#lost.lost === undefined ? {} : { lost: this.#lost.lost }),
     }
   }
 
@@ -159,6 +185,20 @@ class Recovery {
       `mappedFileSizeCommitLog is ${configured}, but the store in ${this.#layout.directory} was ` +
         `made with ${mark.segmentBytes}; it must stay as it is, and be equal on all nodes`,
     )
+  }
+
+  /** A crash interrupted the beginning of a new log: whatever is there is void. */
+  #finishReset(mark: ResumeMark | undefined): ResumeMark | undefined {
+    const start = this.#lost.resetTo
+    if (start === undefined) return mark
+    const end = resetLog(this.#data, this.#index, start)
+    const committed = { position: start.position, index: start.index - 1 }
+    const fresh = this.#markOf(MarkState.RUNNING, end, committed)
+    if (mark === undefined) this.#markFile.create(fresh)
+    else this.#markFile.replace(fresh)
+    this.#lost.filling()
+    this.#report.push(`finished to begin the log anew at ${start.position}`)
+    return fresh
   }
 
   /** A crash interrupted a cut that nobody was told about yet: what lies behind is void. */
@@ -196,15 +236,49 @@ class Recovery {
    * looked at.
    */
   #resume(marked: LogEnd): FoundLog | undefined {
-    const first = this.#scan.firstEntry(this.#data.firstPosition)
+    const first = this.#firstEntry()
     const firstIndex = first?.index ?? marked.index + 1
     const firstPosition = first?.position ?? this.#data.firstPosition
-    const empty = marked.term < 0
-    const fits = empty ? marked.position === firstPosition : this.#isEntryAtMark(marked)
-    if (!fits || !this.#indexReaches(firstIndex)) return undefined
-    if (!empty && first === undefined) return undefined
-    const result = this.#scanAndIndex({ ...marked, index: marked.index + 1 })
-    return { firstPosition, firstIndex, scannedFrom: marked.position, result }
+    if (!this.#indexReaches(firstIndex)) return undefined
+    const from = this.#resumeFrom(marked, firstPosition)
+    if (from === undefined || (marked.term >= 0 && first === undefined)) return undefined
+    const scanned = this.#scanWithHoles(from)
+    return { firstPosition, firstIndex, scannedFrom: from.position, ...scanned }
+  }
+
+  /** Behind the marked entry; before it when it, or its unit, is damaged. */
+  #resumeFrom(marked: LogEnd, firstPosition: number): ScanStart | undefined {
+    if (marked.term < 0) {
+      if (marked.position !== firstPosition) return undefined
+      // The entry before the first one kept is gone, and its checksum with it.
+      const chainCrc = marked.position > 0 ? undefined : 0
+      return { ...marked, index: marked.index + 1, chainCrc }
+    }
+    if (this.#isEntryAtMark(marked)) return { ...marked, index: marked.index + 1 }
+    if (!this.#table.read(marked.index - 1)) return undefined
+    const { position, sizeBytes, term } = this.#table.unit
+    const before = this.#scan.single(position)
+    const precedes =
+      before?.index === marked.index - 1 &&
+      before.term === term &&
+      before.position === position + sizeBytes
+    return precedes ? startBehind(before) : undefined
+  }
+
+  /**
+   * The first entry, or where its index unit says that it stands. Its header has no entry before it
+   * to vouch for the index, so the unit must agree.
+   */
+  #firstEntry(): { position: number; index: number } | undefined {
+    const start = this.#data.firstPosition
+    const found = this.#scan.firstEntry(start)
+    if (start === 0 && this.#table.read(0)) return { position: 0, index: 0 }
+    if (start === 0) return found === undefined ? undefined : { position: 0, index: 0 }
+    const isAgreed = found !== undefined && this.#table.read(found.index)
+    if (isAgreed && this.#table.unit.position === found.position) return found
+    const index = this.#table.indexAt(start, 0)
+    if (index < 0 || this.#table.unit.position !== start) return found
+    return { position: start, index }
   }
 
   #isEntryAtMark(marked: LogEnd): boolean {
@@ -220,20 +294,70 @@ class Recovery {
   }
 
   #scanAll(): FoundLog {
-    const start = this.#data.firstPosition
-    const first = this.#scan.firstEntry(start)
-    const firstPosition = first?.position ?? start
+    const first = this.#firstEntry()
+    const firstPosition = first?.position ?? this.#data.firstPosition
     // A broken first entry of a log that lost its beginning to retention: its index unit still
     // knows its index.
-    const firstIndex = first?.index ?? Math.max(0, this.#table.indexAt(start, 0))
+    const firstIndex = first?.index ?? Math.max(0, this.#table.indexAt(firstPosition, 0))
     if (!this.#indexReaches(firstIndex)) this.#index.removeAll()
-    const result = this.#scanAndIndex({
+    const scanned = this.#scanWithHoles({
       position: firstPosition,
       index: firstIndex,
       term: -1,
       chainCrc: firstPosition === 0 ? 0 : undefined,
     })
-    return { firstPosition, firstIndex, scannedFrom: firstPosition, result }
+    return { firstPosition, firstIndex, scannedFrom: firstPosition, ...scanned }
+  }
+
+  /** Scans past entries that were durable and are damaged, as long as their place is certain. */
+  #scanWithHoles(from: ScanStart): Pick<FoundLog, 'result' | 'holes' | 'sound'> {
+    const proven = this.#marked === undefined ? [] : [this.#marked.end]
+    const search = { table: this.#table, segmentBytes: this.#data.segmentBytes, proven }
+    const holes: Hole[] = []
+    let result = this.#scanAndIndex(from)
+    let sound = result.end
+    let entries = result.entries
+    while (this.#isDurable(result)) {
+      if (this.#mendFiller(result)) {
+        result = this.#scanAndIndex(startBehind(result.end))
+      } else {
+        const { end, stop, stopPosition } = result
+        const hole = findHole(search, end, stop)
+        if (hole === undefined || holes.length === MAX_HOLES) {
+          throw this.#corrupt(stopPosition, end.index + 1, stop)
+        }
+        holes.push(hole)
+        result = this.#scanBehind(hole)
+      }
+      entries += result.entries
+      if (holes.length === 0) sound = result.end
+    }
+    return { result: { ...result, entries }, holes, sound }
+  }
+
+  /** Was the entry that ended the scan durable once? */
+  #isDurable({ end }: ScanResult): boolean {
+    const mark = this.#marked
+    if (mark === undefined && !this.#disk.exists(this.#layout.markPath)) return false
+    if (mark !== undefined && end.position < mark.end.position) return true
+    return this.#table.namesAnyFrom(end.index + 1, end.position, PROOF_UNITS)
+  }
+
+  #mendFiller({ end }: ScanResult): boolean {
+    const mender = new FillerMender(this.#data, this.#table, this.#scan)
+    if (!mender.mend(end)) return false
+    this.#scan.forget()
+    this.#report.push(`the filler behind position ${end.position} was damaged and is made anew`)
+    return true
+  }
+
+  #scanBehind(hole: Hole): ScanResult {
+    const writer = new IndexWriter(this.#index)
+    writer.add(hole.position, hole.endPosition - hole.position, hole.index, hole.term)
+    writer.flush()
+    const { endPosition, index, term } = hole
+    const known = this.#marked?.end.index === index ? this.#marked.end.chainCrc : undefined
+    return this.#scanAndIndex({ position: endPosition, index: index + 1, term, chainCrc: known })
   }
 
   /**
@@ -283,8 +407,6 @@ class Recovery {
   #settleTail(found: FoundLog, state: SlotFileState): void {
     const { end, entries, stop, stopPosition } = found.result
     const next = end.index + 1
-    const proven = this.#table.namesAnyFrom(next, end.position, PROOF_UNITS)
-    if (proven && state !== SlotFileState.ABSENT) throw this.#corrupt(stopPosition, next, stop)
     if (stop !== 'unused') {
       this.#damage.push({ position: stopPosition, index: next, reason: stop })
       this.#report.push(
@@ -329,22 +451,16 @@ class Recovery {
   }
 
   #trySpans(firstIndex: number, firstPosition: number, end: LogEnd): TermSpan[] | undefined {
-    const spans: TermSpan[] = []
-    let last = end.index
-    while (last >= firstIndex) {
-      if (!this.#table.read(last)) return undefined
-      const term = this.#table.unit.term
-      const first = this.#table.firstOfTerm(term, firstIndex, last)
-      if (first < 0) return undefined
-      let startPosition = firstPosition
-      if (first > firstIndex) {
-        if (!this.#table.read(first - 1)) return undefined
-        startPosition = this.#table.unit.position + this.#table.unit.sizeBytes
-      }
-      spans.push({ term, firstPosition: startPosition, firstIndex: first })
-      last = first - 1
-    }
-    return spans.reverse()
+    return findSpans({
+      data: this.#data,
+      index: this.#index,
+      table: this.#table,
+      scan: new EntryScan(this.#data, SINGLE_WINDOW_BYTES),
+      firstIndex,
+      firstPosition,
+      end,
+      report: this.#report,
+    })
   }
 
   /**
@@ -386,4 +502,8 @@ class Recovery {
         'the others.',
     )
   }
+}
+
+function startBehind({ position, index, term, chainCrc }: LogEnd): ScanStart {
+  return { position, index: index + 1, term, chainCrc: chainCrc < 0 ? undefined : chainCrc }
 }

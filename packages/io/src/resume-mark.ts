@@ -19,6 +19,9 @@ export const MarkState = {
 } as const
 export type MarkState = (typeof MarkState)[keyof typeof MarkState]
 
+/** Stands for a `chainCrc` that cannot be known: the entry is damaged, or was dropped. */
+export const UNKNOWN_CHAIN = -1
+
 /** End of a log, or of a checked part of it. */
 export interface LogEnd {
   /** Right behind the last entry. */
@@ -27,7 +30,7 @@ export interface LogEnd {
   readonly index: number
   /** Of the last entry; -1 when there is none. */
   readonly term: number
-  /** Of the last entry; 0 when there is none or Apache wrote it. */
+  /** Of the last entry; 0 when there is none or Apache wrote it; or {@link UNKNOWN_CHAIN}. */
   readonly chainCrc: number
 }
 
@@ -80,6 +83,11 @@ export class MarkFile {
   replace(mark: ResumeMark): void {
     this.#encode(mark)
     this.#slots.writeBoth(this.#payload)
+  }
+
+  /** Damaged copies of the mark. */
+  damagedCopies(): number {
+    return this.#slots.damagedCopies()
   }
 
   close(): void {

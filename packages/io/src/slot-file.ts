@@ -109,6 +109,17 @@ export class SlotFile {
     this.#file = undefined
   }
 
+  /** Damaged copies, as the file stands; a record written once leaves both whole. */
+  damagedCopies(): number {
+    let damaged = 0
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const isRecord = this.#readSlot(this.#opened(), slot) > 0
+      const end = PAYLOAD_AT + (isRecord ? this.#payloadBytes() : 0)
+      if (!isRecord || this.#slot.subarray(end).some((byte) => byte !== 0)) damaged++
+    }
+    return damaged
+  }
+
   #opened(): DiskFile {
     assert(this.#file !== undefined, 'a slot file is opened or created before it is written')
     return this.#file
