@@ -7,6 +7,7 @@
 import { assert, type Clock, systemClock } from '@ringledger/base'
 import { Doorbell, type LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { DiskError, isNoSpace } from './disk.ts'
+import { IoCare } from './io-care.ts'
 import {
   IoCommand,
   IoEvent,
@@ -16,6 +17,7 @@ import {
 } from './io-port.ts'
 import { LOCK_REFRESH_MS } from './lock.ts'
 import type { LogStore } from './log-store.ts'
+import type { LogEnd } from './resume-mark.ts'
 
 /** A full disk is looked at again after this. */
 const SPACE_RETRY_MS = 250
@@ -50,6 +52,7 @@ export class IoAgent {
   readonly #events: SpscRing
   readonly #core: Doorbell
   readonly #clock: Clock
+  readonly #care: IoCare
   /** The log is complete in the arena up to here. */
   #writeTo: number
   /** The last attempt at the waiting group met a full disk. */
@@ -80,6 +83,12 @@ export class IoAgent {
     this.#writeTo = this.#store.end.position
     this.#textMs = this.#clock.monotonicMs()
     this.#lockMs = this.#textMs
+    const events = {
+      ring: this.#events,
+      hasRoom: () => this.#hasEventRoom(),
+      publish: () => this.#publishEvent(),
+    }
+    this.#care = new IoCare(options.store, options.port, events, this.#textMs)
   }
 
   /** True once CLOSE was carried out: the thread may end. */
@@ -113,12 +122,15 @@ export class IoAgent {
   }
 
   /** Whether `duty` would do something; for the last look before the thread sleeps. */
-  readonly hasWork = (): boolean => !this.#held && this.#commands.pending
+  readonly hasWork = (): boolean =>
+    (!this.#held && this.#commands.pending) || (this.#care.suspects && !this.failed)
 
   /** How long the thread may sleep when `duty` had nothing to do. */
   get sleepMs(): number {
     if (this.#diskFull && !this.failed) return SPACE_RETRY_MS
-    return this.#store.textBehind ? TEXT_INTERVAL_MS : LOCK_REFRESH_MS
+    const upkeepMs = this.#store.textBehind ? TEXT_INTERVAL_MS : LOCK_REFRESH_MS
+    if (this.failed) return upkeepMs
+    return Math.min(upkeepMs, this.#care.sleepMs(this.#clock.monotonicMs()))
   }
 
   get #groupWaits(): boolean {
@@ -158,7 +170,7 @@ export class IoAgent {
     if (!this.#groupBlocked) return false
     const end = this.#store.end.position
     if (type === IoCommand.TRUNCATE && this.#commands.view.getFloat64(offset) > end) return false
-    if (type === IoCommand.TRUNCATE || type === IoCommand.CLOSE) {
+    if (type === IoCommand.TRUNCATE || type === IoCommand.RESET || type === IoCommand.CLOSE) {
       this.#writeTo = end
       this.#groupBlocked = false
     }
@@ -174,6 +186,9 @@ export class IoAgent {
       case IoCommand.HARD_STATE:
         this.#saveHardState(offset)
         return
+      case IoCommand.RESET:
+        this.#reset(view, offset)
+        return
       case IoCommand.CHECKPOINT:
         this.#store.checkpoint(view.getFloat64(offset), view.getFloat64(offset + 8))
         return
@@ -181,6 +196,7 @@ export class IoAgent {
         this.#removeBelow(view.getFloat64(offset))
         return
       default:
+        if (this.#care.carryOut(type, view, offset)) return
         assert(type === IoCommand.CLOSE, 'commands are of the known types')
         this.#store.closeClean()
         this.#close()
@@ -207,17 +223,28 @@ export class IoAgent {
   }
 
   #truncate(position: number, id: number): void {
-    const end = this.#store.truncate(position)
+    this.#tellTruncated(this.#store.truncate(position), id)
+  }
+
+  #reset(view: DataView, offset: number): void {
+    const start = { position: view.getFloat64(offset), index: view.getFloat64(offset + 8) }
+    const untilPosition = view.getFloat64(offset + 16)
+    const term = view.getFloat64(offset + 24)
+    const end = this.#store.reset(start, { untilPosition, term })
+    this.#tellTruncated(end, view.getInt32(offset + 32))
+  }
+
+  #tellTruncated(end: LogEnd, id: number): void {
     this.#writeTo = end.position
     this.#arena.durable = end.position
-    const offset = this.#events.claim(32, IoEvent.TRUNCATED)
+    const offset = this.#events.claim(36, IoEvent.TRUNCATED)
     assert(offset >= 0, 'room for the answer was looked at before')
     const { view } = this.#events
     view.setFloat64(offset, end.position)
     view.setFloat64(offset + 8, end.index)
     view.setFloat64(offset + 16, end.term)
-    view.setInt32(offset + 24, id)
-    view.setUint32(offset + 28, end.chainCrc)
+    view.setFloat64(offset + 24, end.chainCrc)
+    view.setInt32(offset + 32, id)
     this.#publishEvent()
   }
 
@@ -272,6 +299,7 @@ export class IoAgent {
         store.advanceMark()
         return true
       }
+      if (this.#care.step(nowMs, busy)) return true
       return !busy && this.#idleUpkeep(nowMs)
     } catch (error) {
       if (!isNoSpace(error)) throw error

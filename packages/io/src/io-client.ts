@@ -7,6 +7,8 @@ import { assert } from '@ringledger/base'
 import { Doorbell, type LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { type HardState, MAX_VOTE_BYTES } from './hard-state.ts'
 import { IoCommand, IoEvent, type IoPort } from './io-port.ts'
+import type { Hole, LostLog } from './recovered.ts'
+import type { Finding } from './store-parts.ts'
 
 /** The log's end after a cut. */
 export interface Truncated {
@@ -15,6 +17,17 @@ export interface Truncated {
   readonly lastIndex: number
   readonly lastTerm: number
   readonly lastChainCrc: number
+}
+
+/** What became of an entry that a peer sent. */
+export interface Repaired {
+  readonly position: number
+  /** Where the first entry starts that is still damaged; Infinity when none is. */
+  readonly soundPosition: number
+  /** Of the log's last entry; -1 while that is not known. */
+  readonly lastChainCrc: number
+  /** Why the entry was not taken; '' when it was. */
+  readonly refusal: string
 }
 
 export interface IoEventHandlers {
@@ -30,6 +43,16 @@ export interface IoEventHandlers {
   /** Take no new writes; those accepted will still be written. */
   onDiskFull(): void
   onDiskOk(): void
+  /** Damage was met, and perhaps repaired already. */
+  onFound?(found: Finding): void
+  /** An entry that only a peer can bring back. */
+  onHole?(hole: Omit<Hole, 'reason'>): void
+  /** The answer to `repair`. */
+  onRepaired?(repaired: Repaired): void
+  /** The answer to `check`: what was found there was told before. */
+  onChecked?(position: number): void
+  /** The answer to `scrub`. */
+  onScrubbed?(): void
   /** Segments were deleted: the log begins here now. */
   onRemoved?(firstPosition: number, firstIndex: number): void
   onClosed?(): void
@@ -51,6 +74,8 @@ export class IoClient {
   readonly #commands: SpscRing
   readonly #events: SpscRing
   readonly #doorbell: Doorbell
+  readonly #repairBytes: Buffer
+  #repairing = false
   #writeTo = -1
   #cutsUnderWay = 0
   #durableSeen: number
@@ -63,6 +88,7 @@ export class IoClient {
     this.#events = new SpscRing(port.events)
     this.#doorbell = new Doorbell(port.doorbell)
     this.#durableSeen = arena.durable
+    this.#repairBytes = Buffer.from(port.repair)
   }
 
   /**
@@ -83,6 +109,65 @@ export class IoClient {
     this.#queue(IoCommand.TRUNCATE, 12, (offset) => {
       this.#commands.view.setFloat64(offset, position)
       this.#commands.view.setInt32(offset + 8, id)
+    })
+  }
+
+  /**
+   * Forgets the whole log and begins an empty one at `position`; what is lost by that is noted until
+   * `healed`. Answered by `onTruncated`.
+   */
+  reset(position: number, index: number, lost: LostLog, id: number): void {
+    this.#cutsUnderWay++
+    // What was to be written is void.
+    this.#writeTo = -1
+    this.#queue(IoCommand.RESET, 36, (offset) => {
+      const { view } = this.#commands
+      view.setFloat64(offset, position)
+      view.setFloat64(offset + 8, index)
+      view.setFloat64(offset + 16, lost.untilPosition)
+      view.setFloat64(offset + 24, lost.term)
+      view.setInt32(offset + 32, id)
+    })
+  }
+
+  /** What a `reset` lost is there again. */
+  healed(): void {
+    this.#queue(IoCommand.HEALED, 0, () => {})
+  }
+
+  /** Looks for damage around `position`. Answered by `onChecked`, or `onScrubbed` after a pass. */
+  check(position: number): void {
+    this.#queue(IoCommand.CHECK, 8, (offset) => {
+      this.#commands.view.setFloat64(offset, position)
+    })
+  }
+
+  /** Looks through the whole store now. Answered by `onScrubbed`. */
+  scrub(): void {
+    this.#queue(IoCommand.SCRUB, 0, () => {})
+  }
+
+  /** A `repair` is under way; one is carried out at a time. */
+  get repairing(): boolean {
+    return this.#repairing
+  }
+
+  /** Longest entry that {@link repair} takes. */
+  get maxRepairBytes(): number {
+    return this.#repairBytes.length
+  }
+
+  /**
+   * A peer's bytes for the damaged entry at `position`; they are copied. Answered by `onRepaired`.
+   */
+  repair(position: number, bytes: Uint8Array): void {
+    assert(!this.#repairing, 'one repair at a time')
+    assert(bytes.length <= this.#repairBytes.length, 'an entry fits')
+    this.#repairing = true
+    this.#repairBytes.set(bytes)
+    this.#queue(IoCommand.REPAIR, 12, (offset) => {
+      this.#commands.view.setFloat64(offset, position)
+      this.#commands.view.setInt32(offset + 8, bytes.length)
     })
   }
 
@@ -206,8 +291,8 @@ export class IoClient {
           endPosition,
           lastIndex: view.getFloat64(offset + 8),
           lastTerm: view.getFloat64(offset + 16),
-          id: view.getInt32(offset + 24),
-          lastChainCrc: view.getUint32(offset + 28),
+          lastChainCrc: view.getFloat64(offset + 24),
+          id: view.getInt32(offset + 32),
         })
         return
       }
@@ -232,9 +317,51 @@ export class IoClient {
       case IoEvent.REMOVED:
         handlers.onRemoved?.(view.getFloat64(offset), view.getFloat64(offset + 8))
         return
-      default:
-        assert(type === IoEvent.CLOSED, 'events are of the known types')
+      case IoEvent.CLOSED:
         handlers.onClosed?.()
+        return
+      default:
+        this.#onCareEvent(type, offset, handlers)
+    }
+  }
+
+  #onCareEvent(type: number, offset: number, handlers: IoEventHandlers): void {
+    const { view, bytes } = this.#events
+    switch (type) {
+      case IoEvent.FOUND: {
+        const pathEnd = offset + 28 + view.getInt32(offset + 20)
+        handlers.onFound?.({
+          position: view.getFloat64(offset),
+          index: view.getFloat64(offset + 8),
+          repaired: view.getInt32(offset + 16) === 1,
+          path: bytes.toString('utf8', offset + 28, pathEnd),
+          reason: bytes.toString('utf8', pathEnd, pathEnd + view.getInt32(offset + 24)),
+        })
+        return
+      }
+      case IoEvent.HOLE:
+        handlers.onHole?.({
+          position: view.getFloat64(offset),
+          endPosition: view.getFloat64(offset + 8),
+          index: view.getFloat64(offset + 16),
+          term: view.getFloat64(offset + 24),
+        })
+        return
+      case IoEvent.REPAIRED:
+        this.#repairing = false
+        handlers.onRepaired?.({
+          position: view.getFloat64(offset),
+          soundPosition: view.getFloat64(offset + 8),
+          lastChainCrc: view.getFloat64(offset + 16),
+          refusal: bytes.toString('utf8', offset + 28, offset + 28 + view.getInt32(offset + 24)),
+        })
+        return
+      case IoEvent.CHECKED:
+        handlers.onChecked?.(view.getFloat64(offset))
+        return
+      default:
+        assert(type === IoEvent.SCRUBBED, 'events are of the known types')
+        handlers.onScrubbed?.()
     }
   }
 }
