@@ -32,7 +32,7 @@ export interface LogEnd {
   lastIndex: number
   /** Term of the last entry, -1 for none. */
   lastTerm: number
-  /** `chainCrc` of the last entry, 0 for none. */
+  /** `chainCrc` of the last entry, 0 for none, -1 when it is not known. */
   lastChainCrc: number
 }
 
@@ -107,6 +107,7 @@ export class EntryWriter {
   seal(term: number, channel: number = CHANNEL_NORMAL): void {
     assert(this.#claimedPosition >= 0, 'an entry is claimed')
     assert(term >= this.#end.lastTerm, 'terms never fall along the log')
+    assert(this.#end.lastChainCrc >= 0, 'a leader knows its last entry')
     const header = this.#header
     header.index = this.#end.lastIndex + 1
     header.term = term
@@ -160,6 +161,18 @@ export class EntryWriter {
     assert(end.endPosition >= this.#arena.appended, 'what was published stays')
     this.#end = { ...end }
     this.#claimedPosition = -1
+  }
+
+  /** The last entry was damaged and is known again. */
+  learnChain(lastChainCrc: number): void {
+    if (this.#end.lastChainCrc < 0) this.#end.lastChainCrc = lastChainCrc
+  }
+
+  /** The log was dropped, and an empty one begins at `end`. */
+  beginAnew(end: LogEnd): void {
+    this.#end = { ...end }
+    this.#claimedPosition = -1
+    this.#arena.reset(end.endPosition)
   }
 
   /** The log was cut: its end is now `end`. */

@@ -9,6 +9,18 @@ export interface LogStorage {
   write(toPosition: number): void
   /** Cuts the log files; answered by `onTruncated`. */
   truncate(position: number, id: number): void
+  /**
+   * Forgets the whole log and begins an empty one at `position`, after a note of what is lost by
+   * that; answered by `onTruncated`.
+   */
+  reset(
+    position: number,
+    index: number,
+    lost: { readonly untilPosition: number; readonly term: number },
+    id: number,
+  ): void
+  /** What was noted as lost is there again. */
+  healed(): void
   /** Answered by `onHardStateSaved` once it is synced. */
   saveHardState(state: HardState, id: number): void
   /** Wakes the IO worker if anything was asked since the last flush. */

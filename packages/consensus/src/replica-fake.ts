@@ -31,6 +31,7 @@ export const EMPTY_LOG: LogEnd = { endPosition: 0, lastIndex: -1, lastTerm: -1, 
 type DiskWork =
   | { kind: 'write'; toPosition: number }
   | { kind: 'truncate'; position: number; id: number }
+  | { kind: 'reset'; position: number; index: number; id: number }
   | { kind: 'persist'; state: HardState; id: number }
 
 /** The IO worker: commands wait in order until `run`. */
@@ -41,6 +42,8 @@ export class FakeStorage implements LogStorage {
   hardState: HardState = { term: 0, votedFor: null }
   /** No space: writes wait, term and vote do not. */
   full = false
+  /** Where the log begins. */
+  first = 0
   /** End of what the file holds. */
   end: LogEnd = EMPTY_LOG
   readonly #arena: LogArena
@@ -56,6 +59,23 @@ export class FakeStorage implements LogStorage {
 
   truncate(position: number, id: number): void {
     this.work.push({ kind: 'truncate', position, id })
+  }
+
+  /** What is lost is noted. */
+  lost: { untilPosition: number; term: number } | undefined
+
+  reset(
+    position: number,
+    index: number,
+    lost: { untilPosition: number; term: number },
+    id: number,
+  ): void {
+    this.lost = lost
+    this.work.push({ kind: 'reset', position, index, id })
+  }
+
+  healed(): void {
+    this.lost = undefined
   }
 
   saveHardState(state: HardState, id: number): void {
@@ -86,6 +106,17 @@ export class FakeStorage implements LogStorage {
           this.#arena.durable = work.position
           replica.onTruncated(work.id, this.end)
           break
+        case 'reset':
+          this.first = work.position
+          this.end = {
+            endPosition: work.position,
+            lastIndex: work.index - 1,
+            lastTerm: -1,
+            lastChainCrc: -1,
+          }
+          this.#arena.durable = work.position
+          replica.onTruncated(work.id, this.end)
+          break
         case 'persist':
           this.hardState = work.state
           replica.onHardStateSaved(work.id)
@@ -96,7 +127,7 @@ export class FakeStorage implements LogStorage {
   /** The log's end at an entry's end. */
   endAt(position: number): LogEnd {
     let end = EMPTY_LOG
-    for (let at = 0; at < position; at += entrySize(this.view, at)) {
+    for (let at = this.first; at < position; at += entrySize(this.view, at)) {
       if (entryMagic(this.view, at) === MAGIC_BLANK) continue
       end = {
         endPosition: at + entrySize(this.view, at),

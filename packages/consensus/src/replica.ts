@@ -19,56 +19,12 @@ import {
 } from './core/index.ts'
 import { ClaimRefusal, EntryWriter, type LogEnd } from './entry-writer.ts'
 import { checkPayload } from './payload-check.ts'
-import type { CatchUpReader, LogStorage, PeerTransport } from './ports.ts'
+import type { ReplicaOptions } from './replica-options.ts'
 import { Replicator } from './replicator.ts'
-
-export interface ReplicaHooks {
-  /**
-   * A well-formed body for the entry that opens a term. `patch` gets its place in the log before it
-   * is sealed.
-   */
-  barrier(term: number): Buffer
-  patchBarrier(view: DataView, bodyOffset: number, bodyPosition: number): void
-  /** `barrierEnd` is set for a leader: once the log is applied up to there, it may serve. */
-  onRole(role: Role, term: number, leaderId: string, barrierEnd: number, reason: string): void
-  /** Readers see the log up to `position` now; `arena.committed` says the same. */
-  onCommit(position: number): void
-  /**
-   * The answer to `readIndex`: what is committed up to `position` was so when it was asked, and
-   * this node led then. -1: it does not lead, or does not serve yet.
-   */
-  onReadIndex?(id: number, position: number): void
-  /** The answer to `transfer`; `done` when leadership left this node. */
-  onTransferEnded?(target: string, done: boolean, reason: string): void
-  /** The node has left the group; nothing it holds may be acknowledged any more. */
-  onHalted(reason: string): void
-  log(level: 'info' | 'warn' | 'error', line: string): void
-}
-
-export interface ReplicaOptions {
-  raft: Raft
-  arena: LogArena
-  end: LogEnd
-  /** Known to be committed at the start. */
-  committedPosition: number
-  segmentBytes: number
-  storage: LogStorage
-  peers: PeerTransport<PeerMessage>
-  peerIds: readonly string[]
-  reader: CatchUpReader
-  /** False: an entry counts as durable once it is in memory (ASYNC_FLUSH). */
-  syncBeforeAck: boolean
-  /** Bytes laid but not committed; more are refused as busy. */
-  maxUncommittedBytes: number
-  hooks: ReplicaHooks
-  /** Channel of the entries that open terms; 0 where their bodies tell them apart. */
-  barrierChannel?: number
-  /** Asks for an `endTurn` soon; called when a file read has finished. */
-  wake(): void
-}
 
 /** At most one line about refused entries in this time: 10 s. */
 const REFUSAL_LINE_TICKS = 400
+
 /**
  * Clients' entries that are not on the own disk fill this part of the arena at most. The disk may
  * be behind the commit position, so that it alone bounds them.
@@ -89,6 +45,9 @@ export class Replica {
   #durable: number
   /** What readers see as committed. */
   #shown: number
+  /** Entries from here on are not shown: one of them is damaged. */
+  #sound: number
+  #resetting = false
   readonly #boundaries = new BoundaryLog()
   #truncationId = 0
   #truncating = false
@@ -106,7 +65,8 @@ export class Replica {
     this.#publishedEnd = options.end.endPosition
     this.#committed = options.committedPosition
     this.#durable = options.end.endPosition
-    this.#shown = options.committedPosition
+    this.#sound = options.soundPosition ?? Number.POSITIVE_INFINITY
+    this.#shown = Math.min(options.committedPosition, this.#sound)
     this.#replicator = new Replicator(options)
   }
 
@@ -264,12 +224,32 @@ export class Replica {
   onTruncated(id: number, end: LogEnd): void {
     if (this.#halted || id !== this.#truncationId) return
     this.#truncating = false
-    this.#writer.cut(end)
+    const isReset = this.#resetting
+    this.#resetting = false
+    if (isReset) this.#writer.beginAnew(end)
+    else this.#writer.cut(end)
     this.#boundaries.cut(end.endPosition)
     this.#publishedEnd = end.endPosition
-    this.#durable = Math.min(this.#durable, end.endPosition)
+    this.#durable = isReset ? end.endPosition : Math.min(this.#durable, end.endPosition)
+    if (isReset || end.endPosition <= this.#sound) this.#sound = Number.POSITIVE_INFINITY
+    this.#show()
+    if (isReset) this.#options.hooks.onLogReset?.(end.endPosition, end.lastIndex + 1)
     this.raft.step({ type: 'truncated' })
     this.#act()
+  }
+
+  /**
+   * A damaged entry was replaced: the first one left starts at `soundPosition`; `lastChainCrc` is
+   * of the log's end on disk, -1 while that is not known.
+   */
+  onMended(soundPosition: number, lastChainCrc: number): void {
+    if (this.#halted) return
+    this.#writer.learnChain(lastChainCrc)
+    this.#sound = Math.max(this.#sound, soundPosition)
+    this.#replicator.damageMended()
+    this.raft.step({ type: 'mended', soundPosition })
+    this.#act()
+    this.#show()
   }
 
   onStorageFailed(reason: string): void {
@@ -341,7 +321,7 @@ export class Replica {
     const run = checkPayload(payload, view, start, end, {
       fromPosition: message.prevPosition,
       previousChainCrc:
-        followsEnd && this.#writer.lastTerm === message.prevTerm
+        followsEnd && this.#writer.lastTerm === message.prevTerm && this.#writer.lastChainCrc >= 0
           ? this.#writer.lastChainCrc
           : undefined,
       segmentBytes,
@@ -398,6 +378,11 @@ export class Replica {
       hooks.onHalted(effects.halted)
     }
     if (effects.truncate !== undefined) this.#truncate(effects.truncate.position)
+    if (effects.reset !== undefined) this.#beginAnew(effects.reset)
+    if (effects.healed === true) {
+      storage.healed()
+      hooks.log('info', 'this node has everything again that it once acknowledged: it votes')
+    }
     if (effects.persist !== undefined) {
       const { id, term, votedFor } = effects.persist
       storage.saveHardState({ term, votedFor }, id)
@@ -425,7 +410,7 @@ export class Replica {
    * not run ahead of the log that this node finds after a crash.
    */
   #show(): void {
-    const visible = Math.min(this.#committed, this.#durable)
+    const visible = Math.min(this.#committed, this.#durable, this.#sound)
     if (visible <= this.#shown) return
     this.#shown = visible
     this.arena.committed = visible
@@ -479,5 +464,19 @@ export class Replica {
     this.#truncating = true
     this.#truncationId += 1
     storage.truncate(position, this.#truncationId)
+  }
+
+  #beginAnew({ position, index, untilPosition, term }: NonNullable<Effects['reset']>): void {
+    const { storage, hooks } = this.#options
+    hooks.log(
+      'warn',
+      `the leader has dropped what this node lacks: its log begins anew at position ${position}; ` +
+        'it does not vote until it has caught up',
+    )
+    this.#publishedEnd = this.#writer.endPosition
+    this.#truncating = true
+    this.#resetting = true
+    this.#truncationId += 1
+    storage.reset(position, index, { untilPosition, term }, this.#truncationId)
   }
 }

@@ -4,7 +4,7 @@
  * arena; a peer that holds them for too long loses its connection, so that it never stops the
  * writer; one file read per peer is under way at most.
  */
-import { assert } from '@ringledger/base'
+import { assert, LedgerError } from '@ringledger/base'
 import { entryIndex, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { CatchUpPace } from './catch-up-pace.ts'
@@ -13,6 +13,8 @@ import type { CatchUpReader, EntryRange, LogPiece, PeerTransport } from './ports
 
 /** Bytes of Appends that one peer's socket may hold. */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
+/** A peer that waits for a repair is tried again after this, whether one was told of or not. */
+const DAMAGE_RETRY_TICKS = 40
 
 export interface ReplicatorOptions {
   raft: Raft
@@ -31,6 +33,9 @@ export class Replicator {
   readonly #options: ReplicatorOptions
   readonly #buffers = new Map<string, Buffer>()
   readonly #reading = new Set<string>()
+  /** Peers that wait for a repair, and the tick at which they are tried again in any case. */
+  readonly #blocked = new Map<string, number>()
+  #ticks = 0
   #pace = new CatchUpPace(0)
   /** Peers that the pace keeps back until the next tick. */
   readonly #paced = new Set<string>()
@@ -49,10 +54,23 @@ export class Replicator {
 
   /** A tick of time has passed. */
   tick(): void {
+    this.#ticks++
+    for (const [id, untilTick] of this.#blocked) {
+      if (this.#ticks < untilTick) continue
+      this.#blocked.delete(id)
+      this.dirty = true
+    }
     if (!this.#leading) return
     this.#pace.tick(this.#options.raft.endPosition)
     if (this.#paced.size === 0 || !this.#pace.open) return
     this.#paced.clear()
+    this.dirty = true
+  }
+
+  /** A damaged entry was replaced: who waited for that is served again. */
+  damageMended(): void {
+    if (this.#blocked.size === 0) return
+    this.#blocked.clear()
     this.dirty = true
   }
 
@@ -98,7 +116,8 @@ export class Replicator {
       const plan = raft.nextAppend(id)
       if (plan === undefined) return
       if (!arena.holds(plan.prevPosition)) {
-        if (this.#pace.open) this.#pumpFromFile(plan)
+        if (this.#blocked.has(id)) raft.cancelAppend(plan)
+        else if (this.#pace.open) this.#pumpFromFile(plan)
         else this.#keepBack(plan)
         return
       }
@@ -160,12 +179,24 @@ export class Replicator {
       },
       (error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error)
-        this.#options.hooks.log('error', `cannot read the log for ${plan.to}: ${reason}`)
         this.#options.raft.cancelAppend(plan)
+        if (isDamage(error)) {
+          this.#damaged(plan, reason)
+          this.#reading.delete(plan.to)
+          return
+        }
+        this.#options.hooks.log('error', `cannot read the log for ${plan.to}: ${reason}`)
         // Tried again in a later turn; waking up for it would spin while the files are unreadable.
         done()
       },
     )
+  }
+
+  /** The files are damaged where the peer is to be served from: it waits for the repair. */
+  #damaged(plan: AppendPlan, reason: string): void {
+    const { hooks } = this.#options
+    if (this.#blocked.size === 0) hooks.log('error', `cannot serve ${plan.to}: ${reason}`)
+    this.#blocked.set(plan.to, this.#ticks + DAMAGE_RETRY_TICKS)
   }
 
   async #readAndSend(plan: AppendPlan): Promise<void> {
@@ -190,4 +221,9 @@ export class Replicator {
     this.#buffers.set(id, buffer)
     return buffer
   }
+}
+
+/** The bytes read are not what was written. */
+function isDamage(error: unknown): boolean {
+  return error instanceof LedgerError && error.code === 'CORRUPT'
 }

@@ -5,6 +5,6 @@ import type { LogFileReader } from '@ringledger/io'
 export function catchUpReader(files: LogFileReader): CatchUpReader {
   return {
     range: (from, limit, maxBytes) => files.range(from, limit, maxBytes),
-    readAsync: (from, to, target) => files.readAsync(from, to, target),
+    readAsync: (from, to, target) => files.readEntriesAsync(from, to, target),
   }
 }

@@ -45,6 +45,7 @@ export class TestMember {
   #worker: Worker | undefined
   #bell: { close(): void } | undefined
   #ended: Promise<void> = Promise.resolve()
+  #onScrubbed: () => void = () => {}
 
   constructor(group: TestGroup, settings: LedgerSettings) {
     this.id = settings.selfId
@@ -53,6 +54,7 @@ export class TestMember {
   }
 
   async start(): Promise<void> {
+    this.visible = 0
     const shared = allocateLedgerShared(this.#settings)
     const { worker, recovered } = await startIoWorker({
       config: this.#settings.store,
@@ -80,7 +82,12 @@ export class TestMember {
       onHalted: (reason) => this.log.push(`halted: ${reason}`),
       onDiskFull: (full) => this.log.push(`disk full: ${full}`),
       onTransferred: () => this.#group.changed(),
-      log: (_level, line) => this.log.push(line),
+      onRepaired: () => this.#group.changed(),
+      onScrubbed: () => this.#onScrubbed(),
+      log: (_level, line) => {
+        this.log.push(line)
+        this.#group.changed()
+      },
     })
     turn.onEnd(() => {
       core.pollStorage()
@@ -100,6 +107,14 @@ export class TestMember {
     body.copy(replica.bytes, offset)
     replica.seal()
     return replica.endPosition
+  }
+
+  /** Resolves when the whole store was looked through. */
+  scrub(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onScrubbed = resolve
+      this.core?.scrub()
+    })
   }
 
   async stop(): Promise<void> {

@@ -7,16 +7,20 @@
 import { assert, type Random } from '@ringledger/base'
 import {
   type CommittedBoundary,
+  isRepairMessage,
   type LogEnd,
+  type LogTail,
   type PeerMessage,
   type PeerStatus,
   Raft,
+  Repairer,
   Replica,
   type ReplicaHooks,
   Role,
 } from '@ringledger/consensus'
 import {
   type Disk,
+  type Finding,
   IoClient,
   type IoEventHandlers,
   LogFileReader,
@@ -56,6 +60,12 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
   onTrimmed?(firstPosition: number, firstIndex: number): void
   /** A suffix was cut off the files: what readers know of them is void. */
   onCut?(): void
+  /** Damage was met on this node's disk, and perhaps repaired already. */
+  onFound?(finding: Finding): void
+  /** A damaged entry is whole again. */
+  onRepaired?(position: number): void
+  /** The answer to `scrub`. */
+  onScrubbed?(): void
   log: NetworkLog
 }
 
@@ -63,7 +73,10 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
 export type LedgerHub = Pick<
   PeerHub<PeerMessage>,
   'port' | 'listen' | 'close' | 'send' | 'queuedBytes' | 'unflushedPosition' | 'drop'
->
+> & {
+  /** May the peer be asked for damaged entries? Absent: every one may. */
+  repairs?(id: string): boolean
+}
 
 /** Put by a simulation in the place of files, chance and sockets; absent in production. */
 export interface LedgerSurroundings {
@@ -82,6 +95,7 @@ export class LedgerCore {
   readonly files: LogFileReader
   readonly #hub: LedgerHub
   readonly #surroundings: LedgerSurroundings
+  readonly #repairer: Repairer
   readonly #ioHandlers: IoEventHandlers
   #ticker: NodeJS.Timeout | undefined
   #ticks = 0
@@ -104,10 +118,13 @@ export class LedgerCore {
     this.#hooks = hooks
     this.arena = new LogArena(shared.arena)
     this.arena.reset(recovered.tail.endPosition)
-    this.arena.committed = recovered.committedPosition
+    this.arena.committed = Math.min(recovered.committedPosition, soundPosition(recovered))
     this.#storage = new IoClient(shared.ioPort, this.arena)
-    this.files = new LogFileReader(settings.store, surroundings.disk)
+    this.files = new LogFileReader(settings.store, surroundings.disk, (position) =>
+      this.#storage.check(position),
+    )
     this.#hub = this.#makeHub(turn)
+    this.#repairer = this.#makeRepairer(recovered)
     this.replica = this.#makeReplica(recovered)
     this.#ioHandlers = this.#makeIoHandlers()
   }
@@ -198,6 +215,7 @@ export class LedgerCore {
   tick(): void {
     this.#ticks += 1
     this.replica.tick()
+    this.#repairer.tick()
     if (this.#ticks % CHECKPOINT_TICKS === 0) this.#checkpoint()
     if (this.#transferDeadline >= 0) this.#watchTransfer()
     this.#hooks.onTick?.()
@@ -227,11 +245,53 @@ export class LedgerCore {
     this.#trimBelow = -1
   }
 
+  #onFound(finding: Finding): void {
+    const { path, position, reason, repaired } = finding
+    const where = position < 0 ? path : `${path}, position ${position}`
+    this.#hooks.log(repaired ? 'warn' : 'error', `damage in ${where}: ${reason}`)
+    this.#hooks.onFound?.(finding)
+  }
+
   #checkpoint(): void {
     const { position, index } = this.replica.committedBoundary
     if (index < 0) return
     this.#storage.checkpoint(position, index)
     this.#storage.flush()
+  }
+
+  /** Damaged entries that are not repaired yet. */
+  get damagedEntries(): number {
+    return this.#repairer.count
+  }
+
+  /** Looks through the whole store for damage, now; answered by `onScrubbed`. */
+  scrub(): void {
+    this.#storage.scrub()
+    this.#storage.flush()
+  }
+
+  #makeRepairer(recovered: Recovered): Repairer {
+    const { settings, hub } = { settings: this.#settings, hub: this.#hub }
+    const { log } = this.#hooks
+    for (const { position, index, reason } of recovered.holes) {
+      log('error', `entry ${index} at position ${position} is damaged (${reason})`)
+    }
+    if (recovered.holes.length > 0 || recovered.lost !== undefined) {
+      log('error', 'this node lacks what it once acknowledged: it does not vote until it has it')
+    }
+    return new Repairer(
+      {
+        selfId: settings.selfId,
+        peerIds: settings.members.map(({ id }) => id).filter((id) => id !== settings.selfId),
+        send: (to, message, pieces) => hub.send(to, message as unknown as PeerMessage, pieces),
+        canAsk: (id) => hub.repairs?.(id) ?? true,
+        arena: this.arena,
+        storage: this.#storage,
+        readEntry: (from, to, target) => this.files.readEntriesAsync(from, to, target),
+        log,
+      },
+      recovered.holes,
+    )
   }
 
   #makeHub(turn: Turn): LedgerHub {
@@ -259,15 +319,21 @@ export class LedgerCore {
     return {
       onMessage: (from, message, payload, start, end) => {
         touch()
-        this.replica.onPeerMessage(from, message, payload, start, end)
+        if (isRepairMessage(message)) {
+          this.#repairer.onMessage(from, message, payload, start, end)
+        } else {
+          this.replica.onPeerMessage(from, message, payload, start, end)
+        }
       },
       onConnected: (id) => {
         touch()
         this.replica.onPeerConnected(id)
+        this.#repairer.onPeerConnected(id)
       },
       onDisconnected: (id) => {
         touch()
         this.replica.onPeerDisconnected(id)
+        this.#repairer.onPeerDisconnected(id)
       },
     }
   }
@@ -292,7 +358,11 @@ export class LedgerCore {
         ...(preferredLeaderId === undefined ? {} : { preferredLeaderId }),
       },
       recovered.hardState,
-      { ...recovered.tail, commitPosition: recovered.committedPosition },
+      {
+        ...recovered.tail,
+        commitPosition: recovered.committedPosition,
+        ...healingOf(recovered),
+      },
     )
   }
 
@@ -305,6 +375,7 @@ export class LedgerCore {
       arena: this.arena,
       end,
       committedPosition,
+      soundPosition: soundPosition(recovered),
       segmentBytes: this.#settings.segmentBytes,
       storage: this.#storage,
       peers: this.#hub,
@@ -334,6 +405,7 @@ export class LedgerCore {
       onHardStateSaved: (id) => replica.onHardStateSaved(id),
       onTruncated: (truncated) => {
         this.files.forget(truncated.endPosition)
+        this.#repairer.forget(truncated.endPosition)
         hooks.onCut?.()
         replica.onTruncated(truncated.id, truncated)
       },
@@ -352,6 +424,15 @@ export class LedgerCore {
         hooks.log('info', 'the disk has space again: writes are taken')
       },
       onClosed: () => this.#onClosed(),
+      onFound: (finding) => this.#onFound(finding),
+      onHole: (hole) => this.#repairer.damaged(hole),
+      onRepaired: ({ position, soundPosition, lastChainCrc, refusal }) => {
+        this.#repairer.onRepaired(position, refusal)
+        if (refusal !== '') return
+        replica.onMended(soundPosition, lastChainCrc)
+        hooks.onRepaired?.(position)
+      },
+      onScrubbed: () => hooks.onScrubbed?.(),
       onRemoved: (firstPosition, firstIndex) => {
         // What is kept of the first file may speak of files that are gone.
         this.files.forget(0)
@@ -365,4 +446,16 @@ export class LedgerCore {
 function byFitness(left: PeerStatus, right: PeerStatus): number {
   if (left.diskFull !== right.diskFull) return left.diskFull ? 1 : -1
   return right.matchPosition - left.matchPosition
+}
+
+/** Where the first damaged entry starts that the start found; Infinity for none. */
+function soundPosition({ holes }: Recovered): number {
+  return Math.min(Number.POSITIVE_INFINITY, ...holes.map((hole) => hole.position))
+}
+
+function healingOf(recovered: Recovered): Pick<LogTail, 'healing'> {
+  const { holes, lost, hardState } = recovered
+  if (holes.length === 0 && lost === undefined) return {}
+  const { untilPosition, term } = lost ?? { untilPosition: 0, term: hardState.term }
+  return { healing: { soundPosition: soundPosition(recovered), untilPosition, term } }
 }

@@ -19,7 +19,7 @@ export function allocateLedgerShared(settings: LedgerSettings): LedgerShared {
   while (sizeBytes < MIN_ENTRIES * (maxEntryBytes + 4096)) sizeBytes *= 2
   return {
     arena: LogArena.allocate({ sizeBytes, maxEntryBytes }),
-    ioPort: allocateIoPort(),
+    ioPort: allocateIoPort(maxEntryBytes),
     coreBell: Doorbell.allocate(),
   }
 }

@@ -33,14 +33,16 @@ function refuseEntry(parts: CareParts, hole: Hole, bytes: Buffer): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   parts.scan.forget()
   const before = chainBefore(parts, hole)
-  const check = checkEntry(bytes, view, 0, bytes.length, {
-    position,
-    index,
-    previousChainCrc: before,
-  })
+  const place = { position, index }
+  const check = checkEntry(bytes, view, 0, bytes.length, place)
   if (check !== 'ok' && check !== 'legacy') return `its ${check} is another`
   if (entryTerm(view, 0) !== term) return 'its term is another'
-  return refusedBehind(parts, hole, entryChainCrc(view, 0))
+  const behind = judgedBehind(parts, hole, entryChainCrc(view, 0))
+  if (behind === 'refused') return 'what stands behind does not continue it'
+  const chained = checkEntry(bytes, view, 0, bytes.length, { ...place, previousChainCrc: before })
+  // Proven from behind, it proves in turn that the checksum before it is damaged.
+  const isProven = behind === 'proven' || chained === 'ok' || chained === 'legacy'
+  return isProven ? '' : `its ${chained} is another`
 }
 
 /** Checksum of the entry before; undefined when that is damaged too, or gone. */
@@ -53,18 +55,23 @@ function chainBefore({ table, scan, first, holes }: CareParts, hole: Hole): numb
   return entry?.index === hole.index - 1 ? entry.chainCrc : undefined
 }
 
-/** Does what stands behind the hole contradict an entry of that checksum? */
-function refusedBehind(parts: CareParts, hole: Hole, chainCrc: number): string {
+/** Does what stands behind the hole continue an entry of that checksum? */
+function judgedBehind(
+  parts: CareParts,
+  hole: Hole,
+  chainCrc: number,
+): 'proven' | 'refused' | 'unknown' {
   const { scan, data } = parts
   const last: LogEnd = parts.end()
   if (hole.index === last.index) {
-    const isKnown = last.chainCrc !== UNKNOWN_CHAIN
-    return isKnown && last.chainCrc !== chainCrc ? 'it does not end the chain' : ''
+    if (last.chainCrc === UNKNOWN_CHAIN) return 'unknown'
+    return last.chainCrc === chainCrc ? 'proven' : 'refused'
   }
   for (const start of startsBehind(hole.endPosition, data.segmentBytes)) {
     // Whole by itself, but not with this entry before it: then this is another history's.
     if (scan.single(start)?.index !== hole.index + 1) continue
-    return scan.single(start, chainCrc) === undefined ? 'the entry behind does not continue it' : ''
+    if (scan.single(start, chainCrc) !== undefined) return 'proven'
+    return parts.holes.at(start) === undefined ? 'refused' : 'unknown'
   }
-  return ''
+  return 'unknown'
 }

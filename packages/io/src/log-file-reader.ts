@@ -9,6 +9,7 @@ import { assert, LedgerError } from '@ringledger/base'
 import {
   BLANK_HEADER_BYTES,
   ENTRY_HEADER_BYTES,
+  entryChainCrc,
   entryIndex,
   entryMagic,
   entrySize,
@@ -17,6 +18,7 @@ import {
   MAGIC_NORMAL,
   offsetOfFileName,
 } from '@ringledger/protocol'
+import { checkEntries } from './check-entries.ts'
 import { type StoreConfig, storeLayout } from './config.ts'
 import { type Disk, type DiskFile, OpenMode } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
@@ -97,6 +99,10 @@ class SegmentView implements UnitSource {
     return done
   }
 
+  pathOf(position: number): string {
+    return join(this.#directory, fileNameOfOffset(position - (position % this.#segmentBytes)))
+  }
+
   /** Files that hold positions from `position` on are opened anew at the next read. */
   forget(position: number): void {
     for (const [base, segment] of this.#open) {
@@ -154,31 +160,70 @@ export class LogFileReader {
   #lastEnd = -1
   #lastIndex = -1
 
-  constructor(config: StoreConfig, disk: Disk = new NodeDisk()) {
+  /** Told where bytes are not what was written. */
+  readonly #onDamage: (position: number) => void
+  readonly #segmentBytes: number
+  /** End and checksum of the last entry that was read and found whole. */
+  #checkedEnd = -1
+  #checkedChainCrc = 0
+
+  constructor(
+    config: StoreConfig,
+    disk: Disk = new NodeDisk(),
+    onDamage: (position: number) => void = () => {},
+  ) {
     const layout = storeLayout(config)
+    this.#onDamage = onDamage
+    this.#segmentBytes = layout.segmentBytes
     this.#data = new SegmentView(disk, layout.dataDirectory, layout.segmentBytes)
     this.#index = new SegmentView(disk, layout.indexDirectory, layout.indexSegmentBytes)
     this.#table = new IndexTable(this.#index)
   }
 
   /**
-   * Copies up to `maxBytes` of the log from `position` on into `target`, across segments. Returns
-   * how many: fewer where the files end, 0 where there is none (any more, or yet). @throws
-   * DiskError
+   * Copies up to `maxBytes` of the log from `position` on into `target`, across segments, as they
+   * stand: the caller checks what it uses, and says {@link damaged} when it is wrong. Returns how
+   * many: fewer where the files end, 0 where there is none (any more, or yet). @throws DiskError
    */
   read(position: number, target: Uint8Array, targetOffset: number, maxBytes: number): number {
     return this.#data.readAt(position, target, targetOffset, maxBytes)
   }
 
   /**
-   * Fills the start of `target` with [from, to), off the event loop; `target` is not to be touched
-   * meanwhile.
+   * Fills the start of `target` with [from, to), as it stands, off the event loop; `target` is not
+   * to be touched meanwhile.
    * @throws DiskError, or LedgerError BAD_REQUEST when the files do not hold all of it
    */
   async readAsync(from: number, to: number, target: Uint8Array): Promise<void> {
     assert(to - from <= target.length, 'the range fits the target')
     const count = await this.#data.readAtAsync(from, target, 0, to - from)
     if (count < to - from) throw gone(from + count)
+  }
+
+  /**
+   * As {@link readAsync}, for whole entries, which are checked: their checksums, their place, and
+   * the chain as far as the entry before is readable.
+   * @throws LedgerError CORRUPT too, when they are damaged, which the IO thread is told of
+   */
+  async readEntriesAsync(from: number, to: number, target: Buffer): Promise<void> {
+    await this.readAsync(from, to, target)
+    const checked = checkEntries(target, from, to, {
+      segmentBytes: this.#segmentBytes,
+      previousChainCrc: this.#chainCrcBefore(from),
+      lastIndex: to === this.#lastEnd ? this.#lastIndex : undefined,
+    })
+    if (checked.damagedAt >= 0) throw this.damaged(checked.damagedAt, checked.reason)
+    this.#checkedEnd = to
+    this.#checkedChainCrc = checked.chainCrc
+  }
+
+  /** Tells that the bytes at `position` are not what was written; the error is to be thrown. */
+  damaged(position: number, reason: string): LedgerError {
+    this.#onDamage(position)
+    return new LedgerError(
+      'CORRUPT',
+      `${this.#data.pathOf(position)}: the log is damaged at position ${position} (${reason})`,
+    )
   }
 
   /** Where entry `index` starts; -1 when the files do not hold it. */
@@ -209,9 +254,17 @@ export class LogFileReader {
     const first = from === this.#lastEnd ? this.#lastIndex + 1 : this.indexOfPosition(from)
     const end = Math.min(limit, from + maxBytes)
     const last = first < 0 ? -1 : Math.max(first, this.#table.lastWithin(first, end))
-    if (!this.#table.read(last)) throw gone(from)
+    if (!this.#table.read(last)) {
+      const isKnownToBe = limit < Number.POSITIVE_INFINITY && from >= this.#data.firstPosition
+      if (!isKnownToBe) throw gone(from)
+      throw this.damaged(from, 'an index unit is not readable')
+    }
+    const endPosition = this.#table.unit.position + this.#table.unit.sizeBytes
+    if (endPosition <= from || endPosition > Math.max(limit, from)) {
+      throw this.damaged(from, 'an index unit is of another place')
+    }
     this.#lastIndex = last
-    this.#lastEnd = this.#table.unit.position + this.#table.unit.sizeBytes
+    this.#lastEnd = endPosition
     return { endPosition: this.#lastEnd, lastIndex: last }
   }
 
@@ -229,10 +282,26 @@ export class LogFileReader {
     this.#index.forget(0)
     this.#firstIndex = -1
     this.#lastEnd = -1
+    this.#checkedEnd = -1
   }
 
   close(): void {
     this.forget(0)
+  }
+
+  /** Undefined when the entry before `from` is gone or its unit does not lead to it. */
+  #chainCrcBefore(from: number): number | undefined {
+    if (from === 0) return 0
+    if (from === this.#checkedEnd) return this.#checkedChainCrc
+    const firstIndex = this.#lookUpFirstIndex()
+    const index = firstIndex < 0 ? -1 : this.#table.indexAt(from - 1, firstIndex)
+    const { position, sizeBytes } = this.#table.unit
+    if (index < 0 || position + sizeBytes !== from) return undefined
+    const header = this.#header
+    const count = this.#data.readAt(position, header, 0, ENTRY_HEADER_BYTES)
+    const view = new DataView(header.buffer, header.byteOffset, ENTRY_HEADER_BYTES)
+    if (count < ENTRY_HEADER_BYTES || entryIndex(view, 0) !== index) return undefined
+    return entryChainCrc(view, 0)
   }
 
   #lookUpFirstIndex(): number {

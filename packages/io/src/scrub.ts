@@ -96,15 +96,17 @@ export class Scrub {
     const first = this.#start()
     if (position < first.position || position >= end().position) return undefined
     const found = table.indexAt(position, first.index + 1)
-    for (let index = found - 1; index > first.index && index > found - 4; index--) {
+    // Not the entry right before: if its own checksum is damaged, the one asked for seems to be.
+    for (let index = found - 2; index > first.index && index > found - 5; index--) {
       if (!table.read(index)) continue
       scan.forget()
       const { sizeBytes, term, position: start } = table.unit
       const entry = scan.single(start)
       const isWhole = entry?.index === index && entry.term === term
-      if (isWhole && entry.position === start + sizeBytes) return entry
+      const fits = isWhole && entry.position === start + sizeBytes
+      if (fits && entry.position <= position) return entry
     }
-    return found - 4 <= first.index ? first : undefined
+    return found - 5 <= first.index ? first : undefined
   }
 
   #entries(maxBytes: number): number {

@@ -13,6 +13,8 @@ export interface Hello {
   readonly segmentBytes: number
   /** The longest entry that the node takes; a longer one of its leader's it would refuse. */
   readonly maxEntryBytes: number
+  /** It knows the messages of repair; absent in what older releases send. */
+  readonly repairs?: boolean
   /** Set by the side that was dialled when it will not have the other one. */
   readonly refusal?: string
 }
@@ -28,7 +30,7 @@ function isName(value: unknown): value is string {
 /** A received HELLO with the types it must have, or undefined. */
 export function asHello(value: unknown): Hello | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, group, selfId, targetId, segmentBytes, maxEntryBytes, refusal } =
+  const { version, group, selfId, targetId, segmentBytes, maxEntryBytes, refusal, repairs } =
     value as Partial<Hello>
   if (
     typeof version !== 'number' ||
@@ -40,7 +42,8 @@ export function asHello(value: unknown): Hello | undefined {
   ) {
     return undefined
   }
-  const hello = { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
+  const known = { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
+  const hello = repairs === true ? { ...known, repairs } : known
   if (typeof refusal !== 'string') return hello
   return { ...hello, refusal: refusal.slice(0, MAX_REFUSAL_CHARACTERS).replace(/\p{Cc}/gu, ' ') }
 }

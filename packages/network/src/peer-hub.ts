@@ -142,6 +142,12 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return this.#links.get(to)?.send(message, pieces) ?? false
   }
 
+  /** Whether a peer is connected that may be asked for damaged entries. */
+  repairs(id: string): boolean {
+    const link = this.#links.get(id)
+    return link?.up === true && link.repairs
+  }
+
   isConnected(id: string): boolean {
     return this.#links.get(id)?.up ?? false
   }
@@ -188,6 +194,7 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     link.peerId = hello.selfId
     link.up = true
     link.wasUp = true
+    link.repairs = hello.repairs === true
     this.#greeting.delete(link)
     this.#replace(link)
     this.#dialers.get(link.peerId)?.succeeded()
@@ -248,7 +255,7 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   #hello(targetId: string): Hello {
     const { group, segmentBytes, maxEntryBytes, selfId } = this.#options
     const version = PEER_PROTOCOL_VERSION
-    return { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
+    return { version, group, selfId, targetId, segmentBytes, maxEntryBytes, repairs: true }
   }
 
   #startDialer(peer: PeerAddress): void {

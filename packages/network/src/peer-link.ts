@@ -54,6 +54,8 @@ export class PeerLink implements ByteTaker {
   /** Both sides have agreed. */
   up = false
   wasUp = false
+  /** The other side knows the messages of repair. */
+  repairs = false
   /** Ticks of the owner's clock since something came. */
   silentTicks = 0
 

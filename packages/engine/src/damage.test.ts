@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { freePorts, TestGroup, type TestMember } from './group-fake.ts'
+
+interface Started {
+  readonly group: TestGroup
+  readonly root: string
+}
+
+async function startGroup(t: TestContext, count = 3): Promise<Started> {
+  const root = mkdtempSync(join(tmpdir(), 'ringledger-damage-'))
+  const group = new TestGroup(root, await freePorts(count), { segmentBytes: 256 * 1024 })
+  t.after(async () => {
+    await group.stop()
+    rmSync(root, { recursive: true, force: true })
+  })
+  await Promise.all(group.members.map((member) => member.start()))
+  return { group, root }
+}
+
+function dataDirectory({ root }: Started, member: TestMember): string {
+  return join(root, member.id, `dledger-${member.id}`, 'data')
+}
+
+/** The log of a member as its files have it, up to `end`. */
+function logOf(started: Started, member: TestMember, end: number): Buffer {
+  const directory = dataDirectory(started, member)
+  const files = readdirSync(directory).sort()
+  return Buffer.concat(files.map((file) => readFileSync(join(directory, file)))).subarray(0, end)
+}
+
+function flip(started: Started, member: TestMember, position: number): void {
+  const base = position - (position % (256 * 1024))
+  const path = join(dataDirectory(started, member), String(base).padStart(20, '0'))
+  const file = openSync(path, 'r+')
+  const byte = Buffer.alloc(1)
+  readSync(file, byte, 0, 1, position - base)
+  writeSync(file, Buffer.from([byte[0]! ^ 16]), 0, 1, position - base)
+  closeSync(file)
+}
+
+function isWhole(member: TestMember, end: number): boolean {
+  return member.core?.damagedEntries === 0 && member.visible >= end
+}
+
+/** Appends entries and resolves, with the log's end, when all running members show them. */
+async function fill({ group }: Started, leader: TestMember, count: number): Promise<number> {
+  let end = 0
+  for (let at = 0; at < count; at++) {
+    end = leader.append(Buffer.alloc(100 + ((at * 37) % 3000), at & 0xff))
+    if (at % 20 !== 19 && at < count - 1) continue
+    const reached = end
+    leader.core?.replica.endTurn()
+    await group.until(() => leader.visible >= reached)
+  }
+  await group.until(() => group.members.every((m) => m.core === undefined || m.visible >= end))
+  return end
+}
+
+test('a damaged entry of a stopped member is a hole at its start, and filled by the others', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const end = await fill(started, leader, 300)
+  const expected = logOf(started, leader, end)
+  const victim = group.members.find((member) => member !== leader)!
+  await victim.kill()
+  for (const position of [end - 5, end - 9000, end - 40_000]) flip(started, victim, position)
+  await victim.start()
+  await group.until(() => victim.core?.damagedEntries === 0 && victim.visible >= end)
+  assert.ok(logOf(started, victim, end).equals(expected))
+  assert.ok(victim.log.some((line) => /does not vote/.test(line)))
+  assert.ok(victim.log.some((line) => /everything again/.test(line)))
+})
+
+test('a pass over a running member finds what rotted, and the others fill it', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const end = await fill(started, leader, 1500)
+  const expected = logOf(started, leader, end)
+  for (const [at, member] of group.members.entries()) {
+    for (let place = 0; place < 5; place++) {
+      flip(started, member, Math.floor((end / 5) * place) + at * 20_011)
+    }
+  }
+  await Promise.all(group.members.map((member) => member.scrub()))
+  await group.until(() => group.members.every((member) => member.core?.damagedEntries === 0))
+  for (const member of group.members) assert.ok(logOf(started, member, end).equals(expected))
+})
+
+test('a leader repairs itself before it serves a member that lags', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const victim = group.members.find((member) => member !== leader)!
+  const before = await fill(started, leader, 20)
+  await victim.kill()
+  // More than its memory holds.
+  const end = await fill(started, leader, 1500)
+  for (const position of [before + 700, before + 90_000]) flip(started, leader, position)
+  const other = group.members.find((member) => member !== leader && member !== victim)!
+  const expected = logOf(started, other, end)
+  await victim.start()
+  await group.until(() => victim.visible >= end && leader.core?.damagedEntries === 0)
+  assert.ok(leader.leading, 'it leads on')
+  for (const member of group.members) assert.ok(logOf(started, member, end).equals(expected))
+})
+
+test('two members damaged in different places heal each other, with nobody leading', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const end = await fill(started, leader, 100)
+  const expected = logOf(started, leader, end)
+  for (const member of group.members) await member.kill()
+  const [first, second, third] = group.members as [TestMember, TestMember, TestMember]
+  flip(started, first, end - 700)
+  flip(started, second, end - 20_000)
+  await Promise.all([first.start(), second.start()])
+  await group.leader()
+  await third.start()
+  await group.until(() => group.members.every((member) => isWhole(member, end)))
+  for (const member of group.members) assert.ok(logOf(started, member, end).equals(expected))
+})
+
+test('an entry that is damaged on a majority is not made up: nobody leads without it', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const end = await fill(started, leader, 50)
+  const expected = logOf(started, leader, end)
+  for (const member of group.members) await member.kill()
+  const [first, second, third] = group.members as [TestMember, TestMember, TestMember]
+  for (const member of [first, second]) flip(started, member, end - 700)
+  await Promise.all([first.start(), second.start()])
+  await group.until(() => [first, second].every((m) => m.log.some((l) => /nobody who is/.test(l))))
+  assert.ok(!first.leading && !second.leading)
+  await third.start()
+  await group.until(() => group.members.every((member) => isWhole(member, end)))
+  for (const member of group.members) assert.ok(logOf(started, member, end).equals(expected))
+})
