@@ -66,7 +66,10 @@ export interface CampaignResult {
 
 const TOPIC = 'PowerLoss'
 const CHECKED_KEYS = 20
-const BACK_LIMIT_MS = 120_000
+/** Now and then nodes live long enough to move their resume mark, after 64 MiB of log. */
+const LONG_ROUND_EVERY = 100
+const LONG_ROUND_MESSAGES = 36_000
+const BACK_LIMIT_MS = 180_000
 
 export class Campaign {
   readonly #options: CampaignOptions
@@ -156,7 +159,9 @@ export class Campaign {
   async #round(group: PowerCluster, load: PowerLoad, reader: QueueReader): Promise<void> {
     const startMs = performance.now()
     const random = this.#random
-    await within(load.book.more(randomBetween(random, 1, 400)), 'acknowledgements before a cut')
+    const isLong = this.#roundMs.length % LONG_ROUND_EVERY === LONG_ROUND_EVERY - 1
+    const count = isLong ? LONG_ROUND_MESSAGES : randomBetween(random, 1, 400)
+    await within(load.book.more(count), `${count} acknowledgements before a cut`)
     const floors = load.offsets.map((known) => ({ ...known }))
     const { ids } = group.cluster
     const victims = this.#options.allAtOnce ? ids : someOf(ids, random)

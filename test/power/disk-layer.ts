@@ -10,13 +10,15 @@ import type { Random } from '@ringledger/base'
 import { ROOT, runCommand } from '../support/run-command.ts'
 import { type Loss, losePower, type PowerLoss, prepareJournal } from './power-off.ts'
 
-const SOURCE = join(ROOT, 'test', 'power', 'disk-layer.c')
+const SOURCES: readonly string[] = ['disk-layer.c', 'disk-journal.c', 'disk-names.c'].map((name) =>
+  join(ROOT, 'test', 'power', name),
+)
 
 /** Compiles the layer into `directory`; the path of the library. */
 export async function buildDiskLayer(directory: string): Promise<string> {
   const library = join(directory, 'disk-layer.so')
   const options = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-pthread']
-  const args = [...options, '-o', library, SOURCE]
+  const args = [...options, '-o', library, ...SOURCES]
   const { code, stderr } = await runCommand('gcc', args)
   if (code !== 0) throw new Error(`gcc: ${stderr}`)
   return library
