@@ -204,3 +204,16 @@ test('closing ends what waits, and nothing is asked afterwards', async (context)
   assert.equal((await reading).code, 'CLOSED')
   assert.deepEqual(n0.asked, [METADATA, GET])
 })
+
+test('a member that is known by an address alone is shown once', async (context) => {
+  const n0 = await server(context, 'n0', () => {
+    const peers = { n0: `localhost:${n0.address.port}` }
+    return { code: 200, leaderId: 'n0', peers, status: { selfId: 'n0', serving: true } }
+  })
+  const client = clientOf(context, [{ ...n0.address, id: '' }])
+  const reports = await client.members()
+  assert.deepEqual(
+    reports.map(({ id }) => id),
+    ['n0'],
+  )
+})

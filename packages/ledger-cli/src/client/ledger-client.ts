@@ -134,9 +134,8 @@ export class LedgerClient {
 
   /** Asks every known member, and those that they name, what it knows. */
   async members(): Promise<MemberReport[]> {
-    const first = await Promise.all(this.#links.map((link) => this.#report(link)))
     const known = this.#links.length
-    for (const { answer } of first) if (answer !== undefined) this.#learn(answer)
+    const first = await Promise.all(this.#links.map((link) => this.#report(link)))
     const learned = await Promise.all(this.#links.slice(known).map((link) => this.#report(link)))
     return [...first, ...learned].sort((left, right) => (left.id < right.id ? -1 : 1))
   }
@@ -272,6 +271,7 @@ export class LedgerClient {
   async #metadata(link: MemberLink): Promise<LinkAnswer> {
     const answer = await this.#ask(link, DledgerRequest.METADATA, {}, this.#requestTimeoutMs)
     if (answer.code !== DledgerCode.SUCCESS) throw refused(link, answer, false)
+    link.identify(statusOf(answer)?.selfId ?? '')
     this.#learn(answer)
     return answer
   }
@@ -281,13 +281,13 @@ export class LedgerClient {
   }
 
   async #report(link: MemberLink): Promise<MemberReport> {
-    const { id, address } = link
+    const { address } = link
     try {
       const answer = await this.#metadata(link)
-      return { id: statusOf(answer)?.selfId ?? id, address, answer, error: undefined }
+      return { id: link.id, address, answer, error: undefined }
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error
-      return { id, address, answer: undefined, error: error.message }
+      return { id: link.id, address, answer: undefined, error: error.message }
     }
   }
 

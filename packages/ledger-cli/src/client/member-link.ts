@@ -28,15 +28,25 @@ export interface LinkAnswer extends WireAnswer {
 }
 
 export class MemberLink {
-  readonly id: string
   /** `host:port` of its client port. */
   readonly address: string
+  #id: string
   #client: RemotingClient | undefined
   #connecting: Promise<RemotingClient> | undefined
 
   constructor(member: MemberAddress) {
-    this.id = member.id
+    this.#id = member.id
     this.address = addressText(member)
+  }
+
+  /** Empty until the member has said who it is. */
+  get id(): string {
+    return this.#id
+  }
+
+  /** What the member says of itself; what the user said stands. */
+  identify(id: string): void {
+    if (this.#id === '') this.#id = id
   }
 
   /** For people. */
