@@ -139,6 +139,8 @@ export class Leader {
           this.#writeTo = toPosition
         },
         truncate: () => assert.fail('a leader truncates nothing'),
+        reset: () => assert.fail('a leader begins no log anew'),
+        healed: () => assert.fail('nothing was lost'),
         saveHardState: (_state, id) => {
           this.#hardStateId = id
         },
