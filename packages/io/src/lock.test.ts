@@ -81,3 +81,17 @@ test('a holder notices that its lock was taken away', async (t) => {
   lock.release()
   assert.equal(await readFile(path, 'utf8'), 'someone else')
 })
+
+test('a bit that flips in a held lock is set right', async (t) => {
+  const path = await lockPath(t)
+  const lock = lockStore(path)
+  const before = await readFile(path)
+  for (const at of [0, 15, before.length - 2]) {
+    const rotten = Buffer.from(before)
+    rotten[at]! ^= 1
+    await writeFile(path, rotten)
+    lock.refresh()
+    assert.deepEqual(await readFile(path), before)
+  }
+  lock.release()
+})

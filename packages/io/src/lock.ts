@@ -63,7 +63,10 @@ class HeldLock implements StoreLock {
   }
 
   refresh(): void {
-    if (readIfThere(this.#path) !== this.#text) {
+    const found = readIfThere(this.#path)
+    if (found !== undefined && isRotten(found, this.#text)) {
+      writeFileSync(this.#path, this.#text)
+    } else if (found !== this.#text) {
       throw new LedgerError(
         'DISK_FAILED',
         `the lock ${this.#path} was taken away: another process may have opened this store`,
@@ -76,6 +79,14 @@ class HeldLock implements StoreLock {
   release(): void {
     if (readIfThere(this.#path) === this.#text) unlinkSync(this.#path)
   }
+}
+
+/** One letter off, where another process would have its own number and start time. */
+function isRotten(found: string, text: string): boolean {
+  if (found === text || found.length !== text.length) return false
+  let differing = 0
+  for (let at = 0; at < text.length; at++) if (found[at] !== text[at]) differing++
+  return differing === 1
 }
 
 /** Removes the lock of a dead holder; does nothing if it vanished meanwhile. */
