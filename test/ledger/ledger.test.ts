@@ -12,10 +12,10 @@ interface Place {
   readonly entries: number
 }
 
-async function startGroup(context: TestContext): Promise<LedgerGroup> {
+async function startGroup(context: TestContext, ...extra: string[]): Promise<LedgerGroup> {
   const root = mkdtempSync(join(tmpdir(), 'ringledger-ledger-'))
   const small = ['--segment-bytes', '65536', '--max-entry-bytes', '16384']
-  const group = await LedgerGroup.start(root, 3, small)
+  const group = await LedgerGroup.start(root, 3, [...small, ...extra])
   context.after(async () => {
     await group.stop()
     rmSync(root, { recursive: true, force: true })
@@ -36,10 +36,14 @@ function jsonLines<Line>(text: string): Line[] {
     .map((line) => JSON.parse(line) as Line)
 }
 
-async function bodies(group: LedgerGroup): Promise<string[]> {
+async function entries(group: LedgerGroup): Promise<{ index: number; text: string }[]> {
   const { code, stdout, stderr } = await group.client('tail', '--json', '--from', '0')
   assert.deepEqual([code, stderr], [0, ''])
-  return jsonLines<{ text: string }>(stdout).map(({ text }) => text)
+  return jsonLines(stdout)
+}
+
+async function bodies(group: LedgerGroup): Promise<string[]> {
+  return (await entries(group)).map(({ text }) => text)
 }
 
 test('three servers: append, a killed leader, get, tail, transfer, verify, dump', async (context) => {
@@ -110,25 +114,29 @@ test('a follower of tail misses and repeats nothing while leaders are killed', a
   )
 })
 
-test('a damaged store is found, and its member comes back empty', async (context) => {
-  const group = await startGroup(context)
-  const leader = await group.leader()
+test('damage is found in a stopped store, and made good by the others in a running one', async (context) => {
+  const group = await startGroup(context, '--preferred-leader-id', 'n0')
+  const preferred = group.members[0]!
+  await group.until(() => preferred.role?.role === 'leader')
   await append(group, ...Array.from({ length: 50 }, (_, at) => `entry ${at}`))
-  const victim = group.members.find((member) => member !== leader)!
-  await victim.end('SIGTERM')
-  const segment = join(victim.storeDirectory, `dledger-${victim.id}/data/00000000000000000000`)
+  const { text, index } = (await entries(group)).find((entry) => entry.text === 'entry 20')!
+  await preferred.end('SIGTERM')
+  const segment = join(preferred.storeDirectory, 'dledger-n0/data/00000000000000000000')
   const bytes = readFileSync(segment)
-  const at = bytes.indexOf('entry 20')
+  const at = bytes.indexOf(text)
   bytes[at] = bytes[at]! ^ 0x20
   writeFileSync(segment, bytes)
-  const verified = await ledger('verify', victim.storeDirectory)
-  assert.equal(verified.code, 3)
-  assert.match(verified.stdout, /^entry +data\/0{20} +\d+ +21 +its body fails its checksum$/m)
-  rmSync(join(victim.storeDirectory, `dledger-${victim.id}`), { recursive: true })
-  victim.start()
-  await group.until(() => victim.role?.leaderId === leader.id)
-  await append(group, 'one more')
-  await leader.end('SIGTERM')
-  await group.leader()
-  assert.equal((await bodies(group)).length, 51)
+  const damaged = await ledger('verify', preferred.storeDirectory, '--json')
+  assert.equal(damaged.code, 3)
+  const [found] = (JSON.parse(damaged.stdout) as { damage: { index: number; reason: string }[] })
+    .damage
+  assert.deepEqual([found?.index, found?.reason], [index, 'its body fails its checksum'])
+
+  preferred.start()
+  await group.until(() => preferred.role?.role === 'leader')
+  const got = await group.client('get', String(index))
+  assert.deepEqual([got.code, got.stdout], [0, 'entry 20\n'], got.stderr)
+  await preferred.end('SIGTERM')
+  const repaired = await ledger('verify', preferred.storeDirectory)
+  assert.equal(repaired.code, 0, repaired.stdout)
 })

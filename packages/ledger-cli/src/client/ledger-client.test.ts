@@ -102,6 +102,20 @@ test('what cannot be in the log is sent again', async (context) => {
   assert.equal(n0.asked.filter((code) => code === APPEND).length, 6)
 })
 
+test('a read of an entry that is being repaired is tried again, a write is not', async (context) => {
+  const answers: Body[] = [{ code: 500 }]
+  const entries = [{ index: 0, term: 1, pos: 0, body: '' }]
+  const script = scriptOf(
+    () => 'n0',
+    () => answers.shift() ?? { code: 200, entries },
+  )
+  const n0 = await server(context, 'n0', script)
+  const client = clientOf(context, [n0.address])
+  assert.equal((await client.get(0))?.index, 0)
+  answers.push({ code: 500, mayCommit: false })
+  assert.match((await failure(client.append([Buffer.from('x')]))).message, /INTERNAL_ERROR/)
+})
+
 test('what may be in the log is not sent again, unless the caller says so', async (context) => {
   const unsure: (Body | 'hang up')[] = [
     { code: 501, mayCommit: true },

@@ -204,7 +204,7 @@ export class LedgerClient {
         this.#follow(answer)
         const mayCommit = how.isWrite === true && (answer.mayCommit ?? mayCommitAfter(answer.code))
         failure = refused(leader, answer, mayCommit)
-        if (!TRY_AGAIN.has(answer.code)) throw withUnsure(failure, unsure)
+        if (!mayRecover(answer.code, how)) throw withUnsure(failure, unsure)
       } catch (error) {
         if (!(error instanceof NoAnswer)) throw error
         this.#leader = undefined
@@ -317,6 +317,11 @@ interface How {
   readonly extraTimeoutMs?: number
   /** Another code than SUCCESS that the caller understands. */
   readonly accept?: number
+}
+
+/** A read may meet a damaged entry, which its member repairs from the others. */
+function mayRecover(code: number, { isWrite }: How): boolean {
+  return TRY_AGAIN.has(code) || (isWrite !== true && code === DledgerCode.INTERNAL_ERROR)
 }
 
 function refused(link: MemberLink, answer: LinkAnswer, mayCommit: boolean): ClientError {

@@ -95,7 +95,7 @@ export class FakeLedger implements Ledger {
   }
 
   status(): LedgerStatus {
-    return {
+    const status = {
       selfId: 'n0',
       role: this.role,
       term: 1,
@@ -107,6 +107,8 @@ export class FakeLedger implements Ledger {
       committed: this.#end,
       peers: [],
       disk: 'ok',
+      damagedEntries: 0,
+      healing: false,
       failure: undefined,
     }
   }
