@@ -59,7 +59,7 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
   /** Segments were deleted: the log begins here now. */
   onTrimmed?(firstPosition: number, firstIndex: number): void
   /** A suffix was cut off the files: what readers know of them is void. */
-  onCut?(): void
+  onCut?(endPosition: number, lastIndex: number): void
   /** Damage was met on this node's disk, and perhaps repaired already. */
   onFound?(finding: Finding): void
   /** A damaged entry is whole again. */
@@ -264,6 +264,12 @@ export class LedgerCore {
     return this.#repairer.count
   }
 
+  /** A reader met damage at `position`: the IO thread looks, and has it repaired. */
+  check(position: number): void {
+    this.#storage.check(position)
+    this.#storage.flush()
+  }
+
   /** Looks through the whole store for damage, now; answered by `onScrubbed`. */
   scrub(): void {
     this.#storage.scrub()
@@ -406,7 +412,7 @@ export class LedgerCore {
       onTruncated: (truncated) => {
         this.files.forget(truncated.endPosition)
         this.#repairer.forget(truncated.endPosition)
-        hooks.onCut?.()
+        hooks.onCut?.(truncated.endPosition, truncated.lastIndex)
         replica.onTruncated(truncated.id, truncated)
       },
       onFailed: (file, error) => {

@@ -189,6 +189,9 @@ export class LedgerHandle implements Ledger {
         this.#trim?.resolve({ firstIndex: note.firstIndex })
         this.#trim = undefined
         return
+      case 'snapshotNeeded':
+        for (const { onSnapshotNeeded } of this.#handlers) onSnapshotNeeded?.(note.firstIndex)
+        return
       case 'closed':
         this.#closed?.()
         return

@@ -22,6 +22,7 @@ export type LedgerNote =
   | { kind: 'diskFull'; full: boolean }
   | { kind: 'transferred'; done: boolean; reason: string }
   | { kind: 'trimmed'; firstIndex: number }
+  | { kind: 'snapshotNeeded'; firstIndex: number }
   | { kind: 'closed' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }
 
@@ -29,4 +30,6 @@ export type LedgerNote =
 export type LedgerOrder =
   | { kind: 'transfer'; targetId: string | undefined }
   | { kind: 'trim'; throughIndex: number }
+  /** Bytes in a file are not what was written. */
+  | { kind: 'check'; position: number }
   | { kind: 'close' }

@@ -29,6 +29,8 @@ export const StateWord = {
   leader: 8,
   serving: 9,
   diskFull: 10,
+  damagedEntries: 11,
+  healing: 12,
 } as const
 export type StateWord = (typeof StateWord)[keyof typeof StateWord]
 

@@ -29,6 +29,8 @@ export function makeStatus(
     },
     peers: role === 'leader' ? peers(settings, state) : [],
     disk: failed ? 'failed' : get(StateWord.diskFull) === 1 ? 'full' : 'ok',
+    damagedEntries: get(StateWord.damagedEntries),
+    healing: get(StateWord.healing) === 1,
     failure,
   }
 }

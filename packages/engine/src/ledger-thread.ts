@@ -51,8 +51,7 @@ export class LedgerThread {
     this.#state = new LedgerStateWriter(data.state)
     this.#core = new LedgerCore(settings, shared, recovered, this.#turn, this.#makeHooks())
     const { arena, files, replica } = this.#core
-    const { committedPosition, committedIndex } = recovered
-    this.#committed = new CommitIndex(arena, files, committedPosition, committedIndex)
+    this.#committed = new CommitIndex(arena, files, recovered)
     this.#port = new RequestPort({
       requests: new SpscRing(rings.requests),
       answers: new SpscRing(rings.answers),
@@ -82,6 +81,9 @@ export class LedgerThread {
         return
       case 'trim':
         this.#trim(order.throughIndex)
+        return
+      case 'check':
+        this.#core.check(order.position)
         return
       default:
         void this.#close()
@@ -125,7 +127,10 @@ export class LedgerThread {
     return {
       touch: () => this.#turn.schedule(),
       onTick: () => {
-        if (this.#core.replica.leading) this.#showPeers(this.#core.replica.raft.status())
+        const status = this.#core.replica.raft.status()
+        this.#state.set(StateWord.damagedEntries, this.#core.damagedEntries)
+        this.#state.set(StateWord.healing, status.healing === null ? 0 : 1)
+        this.#showPeers(status)
       },
       // Who led says more to a reader of the files than nothing.
       barrier: () => Buffer.from(selfId, 'utf8'),
@@ -158,13 +163,19 @@ export class LedgerThread {
         else this.#transferEnded()
       },
       onTrimmed: (firstPosition, firstIndex) => {
-        this.#state.set(StateWord.firstIndex, firstIndex)
-        this.#state.set(StateWord.firstPosition, firstPosition)
-        this.#state.storeChanged()
-        this.#state.publish()
+        this.#showFirst(firstPosition, firstIndex)
         this.#send({ kind: 'trimmed', firstIndex })
       },
-      onCut: () => this.#state.storeChanged(),
+      onCut: (position, index) => {
+        this.#committed.cut(position, index)
+        this.#state.storeChanged()
+      },
+      onLogReset: (firstPosition, firstIndex) => {
+        this.#committed.reset(firstPosition, firstIndex - 1)
+        this.#commitMoved = true
+        this.#showFirst(firstPosition, firstIndex)
+        this.#send({ kind: 'snapshotNeeded', firstIndex })
+      },
       log: (level, line) => this.#log(level, line),
     }
   }
@@ -194,6 +205,13 @@ export class LedgerThread {
     state.set(StateWord.endPosition, replica.raft.endPosition)
     state.set(StateWord.serving, replica.raft.serving ? 1 : 0)
     state.publish()
+  }
+
+  #showFirst(firstPosition: number, firstIndex: number): void {
+    this.#state.set(StateWord.firstIndex, firstIndex)
+    this.#state.set(StateWord.firstPosition, firstPosition)
+    this.#state.storeChanged()
+    this.#showEnds()
   }
 
   #showStatus(): void {

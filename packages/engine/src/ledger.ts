@@ -85,7 +85,8 @@ export interface LedgerPeerStatus {
   readonly connected: boolean
   /**
    * `replicate`: gets entries as they come; `catchUp`: is far behind; `probe`: the place where the
-   * logs agree is looked for; `behindLogStart`: needs entries that were trimmed here.
+   * logs agree is looked for; `behindLogStart`: needs entries that were trimmed here, so its log
+   * begins anew (see `onSnapshotNeeded` there).
    */
   readonly state: 'probe' | 'replicate' | 'catchUp' | 'behindLogStart'
   /** Everything below is durable there and equal to this log. */
@@ -120,6 +121,10 @@ export interface LedgerStatus {
   /** On a leader only; else empty. */
   readonly peers: readonly LedgerPeerStatus[]
   readonly disk: 'ok' | 'full' | 'failed'
+  /** Entries that were found damaged here and wait for another member's copy. */
+  readonly damagedEntries: number
+  /** Lacks what it once acknowledged, and does not vote until it has it again. */
+  readonly healing: boolean
   /** Why this node left its group; undefined while it has not. */
   readonly failure: LedgerFailure | undefined
 }
@@ -139,6 +144,11 @@ export interface LedgerHandlers {
   onRole?(event: RoleEvent): void
   /** This node has left its group for good; `status().failure` says the same. */
   onHalted?(reason: string): void
+  /**
+   * The others had trimmed what this member lacked: its log begins anew at `firstIndex`. A state
+   * machine needs another member's snapshot of everything before.
+   */
+  onSnapshotNeeded?(firstIndex: number): void
   /** True: new appends get `DISK_FULL` on a leader; false: space is back. */
   onDiskFull?(full: boolean): void
 }

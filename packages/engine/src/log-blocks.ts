@@ -5,7 +5,7 @@
  * out.
  */
 import { LedgerError } from '@ringledger/base'
-import { LogFileReader, type StoreConfig } from '@ringledger/io'
+import { LogFileReader, NodeDisk, type StoreConfig } from '@ringledger/io'
 import {
   BLANK_HEADER_BYTES,
   checkEntry,
@@ -14,7 +14,6 @@ import {
   entryIndex,
   entryMagic,
   entrySize,
-  entryTerm,
   MAGIC_BLANK,
 } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
@@ -53,6 +52,8 @@ export interface LogBlocksParts {
    * of.
    */
   trims(): Promise<unknown>
+  /** Bytes at `position` are not what was written. */
+  onDamage(position: number): void
 }
 
 export class LogBlocks {
@@ -74,7 +75,7 @@ export class LogBlocks {
     this.#arena = parts.arena
     this.#state = parts.state
     this.#segmentBytes = parts.segmentBytes
-    this.#files = new LogFileReader(parts.store)
+    this.#files = new LogFileReader(parts.store, new NodeDisk(), parts.onDamage)
   }
 
   close(): void {
@@ -108,16 +109,18 @@ export class LogBlocks {
   }
 
   /**
-   * The bytes from `place` on, at least one whole entry and at most up to `limit`, the end of an
-   * entry. `small`: one entry is wanted. @throws TrimmedError; LedgerError CORRUPT; DiskError
+   * The bytes from `place` on, at least one whole entry and at most up to `limit`, where an entry
+   * ends or a damaged one starts; undefined when there is only a filler. `small`: one entry is
+   * wanted. @throws TrimmedError; LedgerError CORRUPT; DiskError
    */
-  async load(place: ReadPlace, limit: number, small: boolean): Promise<LogBlock> {
+  async load(place: ReadPlace, limit: number, small: boolean): Promise<LogBlock | undefined> {
     const from = place.position
     const wanted = Math.min(limit - from, small ? SMALL_BLOCK_BYTES : BLOCK_BYTES)
     let block = await this.#loadBytes(place, wanted)
     const whole = this.#wholeBytes(block)
     if (whole <= block.bytes.length) return block
-    if (from + whole > limit) throw corrupt(`the entry at position ${from} is too long`)
+    if (whole === 0) return undefined
+    if (from + whole > limit) throw this.#damaged(from, 'size')
     block = await this.#loadBytes(place, whole)
     return block
   }
@@ -133,7 +136,7 @@ export class LogBlocks {
     if (entryMagic(view, offset) === MAGIC_BLANK) {
       const blankBytes = this.#segmentBytes - (place.position % this.#segmentBytes)
       if (entrySize(view, offset) !== blankBytes) {
-        throw corrupt(`the filler at position ${place.position} has a wrong size`)
+        throw this.#damaged(place.position, 'filler')
       }
       place.position += blankBytes
       offset += blankBytes
@@ -166,23 +169,21 @@ export class LogBlocks {
     const found = checkEntry(bytes, view, offset, bytes.length - offset, expected)
     const apaches = found === 'legacy' && (place.chainCrc ?? 0) === 0
     if (found === 'ok' || apaches) return
-    throw corrupt(
-      `entry ${place.index} of term ${entryTerm(view, offset)} at position ${place.position} ` +
-        `fails its check (${found})`,
-    )
+    throw this.#damaged(place.position, found)
   }
 
-  /** Bytes up to the end of the first entry, as far as the block shows it. */
+  /** Bytes up to the end of the first entry, as far as the block shows it; 0: only a filler. */
   #wholeBytes(block: LogBlock): number {
     const { bytes, view } = block
     let end = 0
     if (bytes.length >= BLANK_HEADER_BYTES && entryMagic(view, 0) === MAGIC_BLANK) {
       end = this.#segmentBytes - (block.position % this.#segmentBytes)
     }
+    if (end > 0 && bytes.length === end) return 0
     if (bytes.length < end + BLANK_HEADER_BYTES) return end + ENTRY_HEADER_BYTES
     const sizeBytes = entrySize(view, end)
     if (sizeBytes < ENTRY_HEADER_BYTES || sizeBytes > this.#segmentBytes) {
-      throw corrupt(`the entry behind position ${block.position} has a wrong size`)
+      throw this.#damaged(block.position + end, 'size')
     }
     return end + sizeBytes
   }
@@ -246,6 +247,11 @@ export class LogBlocks {
   #requireKeptAt(position: number): void {
     this.#state.refresh()
     if (position < this.#state.get(StateWord.firstPosition)) throw this.#trimmed()
+  }
+
+  /** The IO thread looks at it, and has it repaired by another member. */
+  #damaged(position: number, reason: string): LedgerError {
+    return this.#files.damaged(position, reason)
   }
 
   #trimmed(): TrimmedError {

@@ -80,7 +80,7 @@ export class LogReads {
     }
     const block = await this.#blocks.load(place, committed.position, true)
     this.#requireOpen()
-    if (!this.#blocks.next(block, place)) {
+    if (block === undefined || !this.#blocks.next(block, place)) {
       throw new LedgerError('CORRUPT', `entry ${index} is not whole`)
     }
     return entryAt(block, place)
@@ -103,6 +103,11 @@ export class LogReads {
         continue
       }
       const block = await blocks.load(place, committed.position, false)
+      if (block === undefined) {
+        if (!follow) return
+        await this.#beyond(committed.position, -1, signal)
+        continue
+      }
       while (place.index <= untilIndex && blocks.next(block, place)) {
         const entry = entryAt(block, place)
         blocks.pass(block, place)

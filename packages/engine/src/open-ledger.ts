@@ -119,7 +119,10 @@ class Opening {
     const arena = new LogArena(this.#shared.arena)
     const { store, segmentBytes } = settings
     const trims = async (): Promise<void> => this.#client?.trimsSettled()
-    const blocks = new LogBlocks({ arena, state, store, segmentBytes, trims })
+    const onDamage = (position: number): void => {
+      this.#core.postMessage({ kind: 'check', position } satisfies LedgerOrder)
+    }
+    const blocks = new LogBlocks({ arena, state, store, segmentBytes, trims, onDamage })
     const reads = new LogReads(blocks, state, () => this.#client?.wantCommits())
     const memberIds =
       settings.members.length === 0 ? [settings.selfId] : settings.members.map(({ id }) => id)
