@@ -1,7 +1,7 @@
 /**
  * Three ledgers in one process, as an importer opens them, over connections that tests can cut.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert } from '@ringledger/base'
@@ -114,6 +114,20 @@ export class LedgerGroup {
     const leader = found()
     assert(leader !== undefined, 'the wait ended with a leader')
     return leader
+  }
+
+  /** Changes one bit in a data file of a member. */
+  flipBit(id: string, position: number): void {
+    const { segmentBytes } = this.#overrides
+    assert(segmentBytes !== undefined, 'the group was opened with a segment length')
+    const base = position - (position % segmentBytes)
+    const name = String(base).padStart(20, '0')
+    const file = openSync(join(this.#root, id, `dledger-${id}`, 'data', name), 'r+')
+    const byte = Buffer.alloc(1)
+    readSync(file, byte, 0, 1, position - base)
+    byte.writeUInt8(byte.readUInt8(0) ^ 4)
+    writeSync(file, byte, 0, 1, position - base)
+    closeSync(file)
   }
 
   statuses(): LedgerStatus[] {

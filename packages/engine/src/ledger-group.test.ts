@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
-import type { AppendError, Ledger, LedgerError, LedgerOptions } from './index.ts'
+import type {
+  AppendError,
+  Appended,
+  Ledger,
+  LedgerEntry,
+  LedgerError,
+  LedgerOptions,
+} from './index.ts'
 import { LedgerGroup } from './ledger-group-fake.ts'
 
 async function open(
@@ -145,4 +152,55 @@ test('a closed leader hands over first', async (t) => {
   const next = await group.leader()
   assert.ok(others.includes(next.status().selfId))
   await next.append(Buffer.from('goes on'))
+})
+
+test('a member that needs what was trimmed begins anew, and is told to get a snapshot', async (t) => {
+  const { group, leader, others } = await open(t, { segmentBytes: 64 * 1024, maxEntryBytes: 4096 })
+  const away = others[1] as string
+  await group.stop(away)
+  for (let at = 0; at < 20; at++) {
+    await leader.appendBatch(Array.from({ length: 20 }, () => Buffer.alloc(1_000, at)))
+  }
+  const end = await leader.readIndex()
+  const { firstIndex } = await leader.trimPrefix(end.index)
+  assert.ok(firstIndex > 300)
+  const back = await group.start(away)
+  const needed = new Promise<number>((resolve) => back.subscribe({ onSnapshotNeeded: resolve }))
+  const tail = texts(back, end.index)
+  await assert.rejects(tail, { code: 'TRIMMED', firstIndex })
+  if (back.status().first.index !== firstIndex) assert.equal(await needed, firstIndex)
+  await group.until(() => back.status().committed.index >= end.index)
+  const found: number[] = []
+  for await (const { index } of back.read({ index: firstIndex })) found.push(index)
+  assert.deepEqual(
+    found,
+    Array.from({ length: end.index - firstIndex + 1 }, (_, at) => firstIndex + at),
+  )
+  await leader.append(Buffer.from('goes on'))
+})
+
+test('an entry that rotted is refused to its reader, and repaired by the others', async (t) => {
+  const { group, leader, others } = await open(t, { segmentBytes: 64 * 1024, maxEntryBytes: 4096 })
+  const bodies = Array.from({ length: 400 }, (_, at) => Buffer.alloc(1_000, at))
+  const places = await Promise.all(bodies.map((body) => leader.append(body)))
+  const id = others[0] as string
+  const { index: last } = await leader.readIndex()
+  await group.until(() => group.of(id).status().committed.index >= last)
+  await group.stop(id)
+  const victim = places[20] as Appended
+  group.flipBit(id, victim.position + 48 + 500)
+  const back = await group.start(id)
+  await group.until(() => back.status().committed.index >= last)
+  const damaged = { code: 'CORRUPT', message: /bodyCrc/ }
+  await assert.rejects(back.get(victim.index), damaged)
+  let entry: LedgerEntry | undefined
+  while (entry === undefined) {
+    entry = await back.get(victim.index).catch(async (error: LedgerError) => {
+      assert.equal(error.code, 'CORRUPT')
+      // Every commit is a chance to look again.
+      await leader.append(Buffer.from('meanwhile'))
+      return undefined
+    })
+  }
+  assert.ok(Buffer.from(entry.body).equals(bodies[20] as Buffer))
 })
