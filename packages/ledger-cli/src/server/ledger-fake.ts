@@ -95,7 +95,7 @@ export class FakeLedger implements Ledger {
   }
 
   status(): LedgerStatus {
-    const status = {
+    return {
       selfId: 'n0',
       role: this.role,
       term: 1,
