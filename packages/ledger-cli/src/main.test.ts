@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, test } from 'node:test'
+import { ScriptedServer } from './client/scripted-server-fake.ts'
 import { type LedgerRun, runLedger } from './main-fake.ts'
 import { type RunningLedgerServer, startLedgerServer } from './server/ledger-server.ts'
 
@@ -60,6 +61,25 @@ test('a directory that is no store is said, with 1', async () => {
     const { code, err } = await runLedger([command, '/nowhere'])
     assert.deepEqual([code, err], [1, 'ledger: /nowhere is no directory\n'])
   }
+})
+
+test('status says in words what is wrong with a member', async (context) => {
+  const ill = { role: 'halted', term: 3, committed: { index: 9 }, disk: 'failed' }
+  const failure = { file: '/n0/data/0', error: 'EIO' }
+  const common = { first: { index: 0 }, end: { index: 9, position: 99 }, peers: [], serving: false }
+  const status = { selfId: 'n0', ...ill, ...common, failure, damagedEntries: 2, healing: true }
+  const server = new ScriptedServer('n0', () => ({ code: 200, status }))
+  await server.listen()
+  context.after(() => server.close())
+  const { code, out } = await runLedger(['status', '--clients', `127.0.0.1:${server.address.port}`])
+  assert.equal(code, 1)
+  const [, row, ...lines] = out.trim().split('\n')
+  assert.match(row ?? '', /^n0 .* halted +3 +- .* failed$/)
+  assert.deepEqual(lines, [
+    'n0 has left the group: /n0/data/0: EIO',
+    'n0 has damaged entries and gets them from the others: 2',
+    'n0 lacks what it once acknowledged, and gives no vote until it has it again',
+  ])
 })
 
 describe('against a server', () => {

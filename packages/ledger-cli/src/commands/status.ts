@@ -86,14 +86,25 @@ function printTable(members: readonly MemberView[], io: CommandIo): void {
   )
   const lines = formatTable(heads, members.map(rowOf), style)
   io.stdout.write(`${lines.join('\n')}\n`)
-  for (const { id, address, status, error } of members) {
-    const failure = status?.failure
-    const where = failure?.file === '' ? '' : `${failure?.file}: `
-    if (failure !== undefined)
-      io.stdout.write(`${id} has left the group: ${where}${failure.error}\n`)
-    if (error !== undefined)
-      io.stdout.write(`${id === '' ? address : id} does not answer: ${error}\n`)
+  for (const member of members) {
+    for (const line of troublesOf(member)) io.stdout.write(`${line}\n`)
   }
+}
+
+/** What the table has no column for, a line each. */
+function troublesOf({ id, address, status, error }: MemberView): string[] {
+  if (error !== undefined) return [`${id === '' ? address : id} does not answer: ${error}`]
+  const lines: string[] = []
+  if (status?.failure !== undefined) {
+    const { file, error: cause } = status.failure
+    lines.push(`${id} has left the group: ${file === '' ? '' : `${file}: `}${cause}`)
+  }
+  const damaged = status?.damagedEntries ?? 0
+  if (damaged > 0) lines.push(`${id} has damaged entries and gets them from the others: ${damaged}`)
+  if (status?.healing === true) {
+    lines.push(`${id} lacks what it once acknowledged, and gives no vote until it has it again`)
+  }
+  return lines
 }
 
 function rowOf({ id, address, status, behindBytes }: MemberView): Cell[] {

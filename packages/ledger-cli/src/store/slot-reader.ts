@@ -1,6 +1,6 @@
 /**
- * The two-slot records of a stopped store, `ringledger-hardstate` and `ringledger-durable`
- * (docs/protocol/files.md), read without writing.
+ * The two-slot records of a stopped store, `ringledger-hardstate`, `ringledger-durable` and
+ * `ringledger-lost` (docs/protocol/files.md), read without writing.
  */
 import { readFileSync } from 'node:fs'
 import { crc32, getInt64 } from '@ringledger/protocol'
@@ -15,6 +15,8 @@ const MAX_PAYLOAD_BYTES = 488
 const HARD_STATE_MAGIC = 0x52_4c_48_53
 const MARK_MAGIC = 0x52_4c_44_4d
 const MARK_BYTES = 64
+const LOST_MAGIC = 0x52_4c_4c_4c
+const LOST_BYTES = 40
 const MIN_HARD_STATE_BYTES = 10
 const NO_VOTE = 0xffff
 
@@ -37,6 +39,18 @@ export interface MarkRecord extends SlotRecord {
   readonly index: number
   readonly committedIndex: number
   readonly segmentBytes: number | undefined
+}
+
+export interface LostRecord extends SlotRecord {
+  /** What the node once had up to here is not all there again; undefined when nothing is missing. */
+  readonly untilPosition: number | undefined
+}
+
+export function readLost(path: string): LostRecord {
+  const record = readSlots(path, LOST_MAGIC, LOST_BYTES)
+  const { payload } = record
+  const isMissing = payload !== undefined && payload.readUInt32BE(0) !== 0
+  return { ...record, untilPosition: isMissing ? getInt64(viewOf(payload), 8) : undefined }
 }
 
 export function readHardState(path: string): HardStateRecord {

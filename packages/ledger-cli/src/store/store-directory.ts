@@ -11,6 +11,7 @@ export interface StoreDirectory {
   readonly indexDirectory: string
   readonly hardStatePath: string
   readonly markPath: string
+  readonly lostPath: string
 }
 
 /**
@@ -28,6 +29,7 @@ export function findStore(path: string, dataDirectory?: string): StoreDirectory 
     indexDirectory: join(directory, 'index'),
     hardStatePath: join(directory, 'ringledger-hardstate'),
     markPath: join(directory, 'ringledger-durable'),
+    lostPath: join(directory, 'ringledger-lost'),
   }
 }
 

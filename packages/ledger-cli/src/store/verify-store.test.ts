@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { seededRandom } from '@ringledger/base'
 import { openLedger } from '@ringledger/engine'
 import { NodeDisk } from '@ringledger/io'
@@ -20,6 +21,17 @@ import { type StoreReport, verifyStore } from './verify-store.ts'
 const SEGMENT_BYTES = 8192
 const ENTRIES = 120
 const SEEDS = 150
+
+/** Two equal slots, as docs/protocol/files.md has them. */
+function slotFile(magic: number, payload: Buffer): Buffer {
+  const slot = Buffer.alloc(4096)
+  slot.writeUInt32BE(magic, 0)
+  slot.writeDoubleBE(1, 8)
+  slot.writeUInt32BE(payload.length, 16)
+  payload.copy(slot, 24)
+  slot.writeUInt32BE(crc32(payload, crc32(slot.subarray(0, 20))), 20)
+  return Buffer.concat([slot, slot])
+}
 
 describe('verifyStore', () => {
   const root = mkdtempSync(join(tmpdir(), 'ringledger-verify-'))
@@ -132,6 +144,17 @@ describe('verifyStore', () => {
       })
       assert.match(both.damage[0]!.reason, /neither/)
     }
+  })
+
+  it('says that a log which was begun anew is not whole again', () => {
+    const report = verifyChanged((store) => {
+      const payload = Buffer.alloc(40)
+      payload.writeUInt32BE(2, 0)
+      payload.writeBigInt64BE(123_456n, 8)
+      writeFileSync(join(store, 'ringledger-lost'), slotFile(0x52_4c_4c_4c, payload))
+    })
+    assert.deepEqual(report.damage, [])
+    assert.match(report.notes.join(), /begun anew; what it had up to position 123456 is not all/)
   })
 
   it('goes by what was durable when the log ends early', () => {

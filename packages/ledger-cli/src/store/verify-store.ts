@@ -6,12 +6,18 @@
 import { getInt64, INDEX_UNIT_BYTES, MAGIC_NORMAL, readIndexUnit } from '@ringledger/protocol'
 import { EntryWalk, type WalkedBreak, type WalkedEntry } from './entry-walk.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { type HardStateRecord, type MarkRecord, readHardState, readMark } from './slot-reader.ts'
+import {
+  type HardStateRecord,
+  type MarkRecord,
+  readHardState,
+  readLost,
+  readMark,
+} from './slot-reader.ts'
 import type { StoreDirectory } from './store-directory.ts'
 
 /** One thing that is not as it was written. */
 export interface StoreDamage {
-  readonly kind: 'entry' | 'missing' | 'index' | 'term and vote' | 'mark' | 'segment'
+  readonly kind: 'entry' | 'missing' | 'index' | 'term and vote' | 'mark' | 'lost' | 'segment'
   /** Below the node's directory. */
   readonly file: string
   /** In the data stream; -1 where that means nothing. */
@@ -186,13 +192,16 @@ class Verification {
 
   #checkSlots(): void {
     const nowhere = { position: -1, index: -1, lastIndex: -1 }
-    const { hardStatePath, markPath } = this.#store
+    const { hardStatePath, markPath, lostPath } = this.#store
+    const lost = readLost(lostPath)
     for (const [kind, path, record] of [
       ['term and vote', hardStatePath, this.#hardState],
       ['mark', markPath, this.#mark],
+      ['lost', lostPath, lost],
     ] as const) {
       const file = path.slice(this.#store.directory.length + 1)
       if (!record.exists) {
+        if (kind === 'lost') continue
         this.#notes.push(`${file} is not there: the store of a DLedger, or one that lost it`)
       } else if (record.payload === undefined) {
         const reason = 'neither of its two copies passes its checksum'
@@ -202,6 +211,9 @@ class Verification {
         this.#add({ kind, file, ...nowhere, reason })
       }
     }
+    if (lost.untilPosition === undefined) return
+    const what = `this log was begun anew; what it had up to position ${lost.untilPosition}`
+    this.#notes.push(`${what} is not all there again, and the node gives no vote until it is`)
   }
 
   #checkFiles(): void {
