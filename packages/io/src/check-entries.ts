@@ -45,6 +45,10 @@ export function checkEntries(
     const left = place.segmentBytes - (position % place.segmentBytes)
     const isBlank = sizeBytes - at >= BLANK_HEADER_BYTES && entryMagic(view, at) === MAGIC_BLANK
     if (isBlank && entrySize(view, at) === left && at + left < sizeBytes) {
+      // Behind an entry of ours a filler holds zeros.
+      if (seed !== 0 && !isZero(bytes, at + BLANK_HEADER_BYTES, at + left)) {
+        return { damagedAt: position, reason: 'filler', chainCrc: 0 }
+      }
       at += left
       continue
     }
@@ -62,4 +66,9 @@ export function checkEntries(
     return { damagedAt: last, reason: 'index', chainCrc: 0 }
   }
   return { damagedAt: -1, reason: '', chainCrc: seed ?? 0 }
+}
+
+function isZero(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] !== 0) return false
+  return true
 }

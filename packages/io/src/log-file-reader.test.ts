@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -87,4 +87,29 @@ test('bytes read in both ways are the same, across segments', async (t) => {
   await Promise.all(reads)
   await assert.rejects(reader.readAsync(end, end + 100_000, Buffer.alloc(100_000)), LedgerError)
   assert.equal(reader.read(end + 100_000, whole, 0, 10), 0)
+})
+
+test('no byte of whole entries is given out that is not as it was written', async (t) => {
+  const { config, ends, reader } = await filled(t, [100, 3500, 300, 1500, 2000, 10])
+  const end = ends.at(-1)!
+  const whole = Buffer.alloc(end)
+  await reader.readEntriesAsync(0, end, whole)
+  const told: number[] = []
+  const checking = new LogFileReader(config, undefined, (position) => told.push(position))
+  t.after(async () => checking.close())
+  for (let at = 0; at < end; at += 7) {
+    const base = at - (at % 4096)
+    const path = join(config.rootDirectory, 'dledger-n0', 'data', String(base).padStart(20, '0'))
+    const file = await open(path, 'r+')
+    await file.write(Buffer.from([whole[at]! ^ (1 << (at % 8))]), 0, 1, at - base)
+    const damaged = { name: 'LedgerError', code: 'CORRUPT' }
+    await assert.rejects(
+      checking.readEntriesAsync(0, end, Buffer.alloc(end)),
+      damaged,
+      `byte ${at}`,
+    )
+    assert.ok(told.pop()! <= at, 'the place is told')
+    await file.write(whole, at, 1, at - base)
+    await file.close()
+  }
 })
