@@ -25,12 +25,13 @@ function failWrites(id: string): void {
   execFileSync('prlimit', [`--pid=${cluster().pidOf(id)}`, `--fsize=${WRITABLE_BYTES}`])
 }
 
-async function loadedCluster(topic: string): Promise<Soak> {
+async function loadedCluster(topic: string, context: TestContext): Promise<Soak> {
   const { nameServer } = cluster()
   const bodyBytes = 4096
   const messages = (2 * WRITABLE_BYTES) / bodyBytes
   await flood({ nameServer, topic: `${topic}Before`, messages, bodyBytes })
   const soak = new Soak({ nameServer, topic })
+  context.after(() => soak.end())
   await soak.record.more(SOME)
   return soak
 }
@@ -56,7 +57,7 @@ test('a leader whose disk fails hands over and ends with its reason', {
   ...LIMITS,
   skip,
 }, async (context) => {
-  const soak = await loadedCluster('LeaderDisk')
+  const soak = await loadedCluster('LeaderDisk', context)
   const failed = await cluster().leader()
   await failsStops(failed, soak)
   const others = cluster().ids.filter((id) => id !== failed)
@@ -72,7 +73,7 @@ test('a follower whose disk fails ends with its reason, and the others go on', {
   ...LIMITS,
   skip,
 }, async (context) => {
-  const soak = await loadedCluster('FollowerDisk')
+  const soak = await loadedCluster('FollowerDisk', context)
   const leader = await cluster().leader()
   const id = cluster().ids.find((one) => one !== leader) ?? assert.fail('no follower')
   await failsStops(id, soak)
