@@ -24,6 +24,7 @@ export const HOT_FILES: readonly RegExp[] = [
   /^packages\/broker\/src\/(local-submit|ring-submit|front-link|remote-fronts)\.ts$/,
   /^packages\/broker\/src\/(core-port-frames|submit-frames|open-sends|client-gate)\.ts$/,
   /^packages\/io\/src\/(segment|group-commit|io-agent)\.ts$/,
+  /^packages\/engine\/src\/(request-port|request-queue|pending-appends|ledger-frames)\.ts$/,
 ]
 
 function isHot(path: string): boolean {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { seededRandom } from '@ringledger/base'
 import { AppendError, type Ledger, type LedgerEntry, LedgerError, openLedger } from './index.ts'
 import type { LedgerOptions } from './ledger.ts'
 
@@ -206,4 +207,42 @@ test('durability in memory acknowledges and reads the same', async (t) => {
   const { index } = await ledger.append(Buffer.from('quick'))
   await ledger.readIndex()
   assert.equal(text(await ledger.get(index)), 'quick')
+})
+
+test('entries of every length are read from memory and from files, one by one and in a run', async (t) => {
+  const options = {
+    directory: directoryOf(t),
+    minimumFreeBytes: 1,
+    segmentBytes: 512 * 1024,
+    maxEntryBytes: 300 * 1024,
+  }
+  const random = seededRandom(11)
+  const bodies = Array.from({ length: 120 }, (_, at) => {
+    const longest = at % 10 === 0 ? 290 * 1024 : at % 3 === 0 ? 5_000 : 60
+    return Buffer.alloc(Math.floor(random() * longest), at)
+  })
+  const first = await openLedger(options)
+  const places = await Promise.all(bodies.map((body) => first.append(body)))
+  const check = async (ledger: Ledger): Promise<void> => {
+    const read = await all(ledger.read({ index: 0 }, { untilIndex: places.at(-1)?.index ?? 0 }))
+    assert.deepEqual(
+      read.map(({ index, position }) => ({ index, position })),
+      places.map(({ index, position }) => ({ index, position })),
+    )
+    for (const [at, { index, position }] of places.entries()) {
+      const body = bodies[at] as Buffer
+      assert.ok(Buffer.from(read[at]?.body ?? []).equals(body))
+      assert.ok(Buffer.from((await ledger.get(index))?.body ?? []).equals(body), `${index}`)
+      const from = ledger.read({ position: position + (at % 48) }, { untilIndex: index })
+      assert.deepEqual(
+        (await all(from)).map((entry) => entry.index),
+        [index],
+      )
+    }
+  }
+  await check(first)
+  await first.close()
+  const again = await openLedger(options)
+  t.after(() => again.close())
+  await check(again)
 })

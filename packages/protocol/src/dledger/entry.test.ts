@@ -5,12 +5,15 @@ import fc from 'fast-check'
 import { dledgerBytes, viewOf } from '../recorded-samples.ts'
 import {
   blankNeeded,
+  CHANNEL_BARRIER,
+  CHANNEL_NORMAL,
   checkEntry,
   ENTRY_HEADER_BYTES,
   type EntryCheck,
   entryBodyBytes,
   entryBodyCrc,
   entryChainCrc,
+  entryChannel,
   entryIndex,
   entryMagic,
   entryPosition,
@@ -67,6 +70,20 @@ function check(
 ): EntryCheck {
   return checkEntry(bytes, viewOf(bytes), 0, bytes.length, { position, previousChainCrc, index })
 }
+
+test('the channel is 0 unless it is given, and the checksum covers it', () => {
+  const bytes = Buffer.alloc(ENTRY_HEADER_BYTES)
+  const view = viewOf(bytes)
+  const header = { index: 3, term: 2, position: 500, bodyBytes: 0 }
+  writeEntryHeader(view, 0, header)
+  assert.equal(entryChannel(view, 0), CHANNEL_NORMAL)
+  writeEntryHeader(view, 0, { ...header, channel: CHANNEL_BARRIER })
+  assert.equal(entryChannel(view, 0), CHANNEL_BARRIER)
+  sealEntry(bytes, view, 0, 7)
+  assert.equal(check(bytes, 500, 7), 'ok')
+  view.setInt32(32, CHANNEL_NORMAL)
+  assert.equal(check(bytes, 500, 7), 'chainCrc')
+})
 
 test("DLedger's entries and index units are read, and written byte for byte", () => {
   for (const { name, index, term, position } of SAMPLES) {
