@@ -12,9 +12,11 @@ import {
   ResponseCode,
   type StoredMessage,
 } from '@ringledger/protocol'
+import { eventually } from '../harness/eventually.ts'
 import { CONSUMER_GROUP, type PromiseBook, QUEUES, sequenceOf } from './promise-book.ts'
 
 const TIMEOUT_MS = 10_000
+const VISIBLE_LIMIT_MS = 20_000
 const PULL_MESSAGES = 1000
 const SHOWN = 5
 
@@ -85,7 +87,7 @@ export class QueueReader {
     findings: Findings,
   ): Promise<void> {
     const { topic } = this.#book
-    const max = await queueOffset(client, RequestCode.GET_MAX_OFFSET, topic, queueId)
+    const max = await visibleEnd(client, topic, queueId, end)
     const min = await queueOffset(client, RequestCode.GET_MIN_OFFSET, topic, queueId)
     if (min !== 0) findings.note('other', `${id} queue ${queueId} begins at ${min}`)
     let next = this.#next[queueId] ?? 0
@@ -94,9 +96,9 @@ export class QueueReader {
       for (let at = 0; at < bytes.length; at += msgTotalSize(bytes, at)) {
         this.#check(bytes, at, `${id} queue ${queueId} offset ${next}`, queueId, next, findings)
         next++
+        this.#next[queueId] = next
       }
     }
-    this.#next[queueId] = next
     for (; next < end; next++) {
       if (!this.#book.queues[queueId]?.has(next)) continue
       findings.note('lost', `${id} queue ${queueId} ends at ${max}, acknowledged is ${next}`)
@@ -244,6 +246,25 @@ async function queueOffset(
   )
   if (answer.code !== ResponseCode.SUCCESS) throw new Error(`${code}: ${answer.remark ?? ''}`)
   return Number(answer.ext.offset)
+}
+
+/**
+ * The end of a queue once it has reached `end`: queues follow the log, so a message may be
+ * acknowledged a moment before it is in its queue. After a while it is what it is.
+ */
+async function visibleEnd(
+  client: RemotingClient,
+  topic: string,
+  queueId: number,
+  end: number,
+): Promise<number> {
+  const ask = (): Promise<number> => queueOffset(client, RequestCode.GET_MAX_OFFSET, topic, queueId)
+  const look = async (): Promise<number | undefined> => {
+    const max = await ask()
+    return max >= end ? max : undefined
+  }
+  const what = `queue ${queueId} reaches ${end}`
+  return await eventually(look, { what, limitMs: VISIBLE_LIMIT_MS }).catch(ask)
 }
 
 async function pull(
