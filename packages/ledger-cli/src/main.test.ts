@@ -63,6 +63,30 @@ test('a directory that is no store is said, with 1', async () => {
   }
 })
 
+test('a write of which nobody knows ends with 2 and says what to do', async (context) => {
+  const server = new ScriptedServer('n0', (code) => {
+    return code === 50000 ? { code: 200, leaderId: 'n0' } : { code: 501, mayCommit: true }
+  })
+  await server.listen()
+  context.after(() => server.close())
+  const where = ['--clients', `n0-127.0.0.1:${server.address.port}`]
+  const plain = await runLedger(['append', ...where, 'x'])
+  assert.equal(plain.code, 2)
+  assert.match(
+    plain.err,
+    /TERM_CHANGED \(501\).*\n.*may be in the log or not: look before you repeat/,
+  )
+  const asJson = await runLedger(['append', ...where, '--json', 'x'])
+  assert.deepEqual([asJson.code, JSON.parse(asJson.err).mayCommit], [2, true])
+})
+
+test('an endless standard input does not fill the memory', async () => {
+  const input = Array.from({ length: 17 }, () => 'x'.repeat(1024 * 1024))
+  const { code, err } = await runLedger(['append'], { input })
+  assert.equal(code, 1)
+  assert.match(err, /standard input is longer than 16777216 bytes/)
+})
+
 test('status says in words what is wrong with a member', async (context) => {
   const ill = { role: 'halted', term: 3, committed: { index: 9 }, disk: 'failed' }
   const failure = { file: '/n0/data/0', error: 'EIO' }

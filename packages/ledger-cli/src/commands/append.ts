@@ -23,6 +23,9 @@ interface Options extends ClientOptions {
   readonly retryUnsure?: boolean
 }
 
+/** More than a frame can carry. */
+const MAX_INPUT_BYTES: number = 16 * 1024 * 1024
+
 const EXAMPLES = `
 Without a text, standard input is one entry, or with --lines every line of it.
 
@@ -85,7 +88,14 @@ async function* whole(file: string | undefined, io: CommandIo): AsyncIterable<Bu
     return
   }
   const chunks: Uint8Array[] = []
-  for await (const chunk of io.stdin) chunks.push(chunk)
+  let sizeBytes = 0
+  for await (const chunk of io.stdin) {
+    chunks.push(chunk)
+    sizeBytes += chunk.length
+    if (sizeBytes <= MAX_INPUT_BYTES) continue
+    const why = `standard input is longer than ${MAX_INPUT_BYTES} bytes, which no entry can hold`
+    throw new LedgerError('TOO_LARGE', `${why}; with --lines each line is an entry`)
+  }
   yield Buffer.concat(chunks)
 }
 

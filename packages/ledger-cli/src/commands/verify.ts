@@ -18,8 +18,8 @@ Examples:
 The node must be stopped. Each entry's place, checksums and link to the one before are checked, then
 the index, term and vote, and the mark from which recovery starts. Ends with 0 when all is whole and
 with 3 when something is damaged; what a crash may leave behind the last acknowledged entry is none.
-A member of a group makes damaged entries good from the others when it runs; if it cannot start, move
-its directory away and start it empty.`
+A member of a group makes damaged entries good from the others when it runs; if it cannot start,
+move its directory away and start it empty.`
 
 export const addVerify: AddCommand = (program, io, ended) => {
   program

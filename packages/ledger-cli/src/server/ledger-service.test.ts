@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LedgerError } from '@ringledger/base'
 import { AppendError, TrimmedError } from '@ringledger/engine'
+import fc from 'fast-check'
 import type { Body } from '../wire/body.ts'
 import { FakeLedger } from './ledger-fake.ts'
 import { LedgerService, type ServiceAnswer } from './ledger-service.ts'
@@ -158,4 +159,23 @@ test('leadership goes to a member, in the term that the caller means', async () 
   ledger.stepDown('n1')
   const { body } = await ask(51005, request)
   assert.deepEqual([body.code, body.leaderId], [404, 'n1'])
+})
+
+test('whatever a request holds, there is an answer, and nothing unsure', async () => {
+  const { ask } = serving()
+  const name = fc.constantFrom('body', 'batchMsgs', 'beginIndex', 'maxSize', 'waitMs', 'term', 'x')
+  const value = fc.oneof(fc.jsonValue(), fc.base64String(), fc.nat({ max: 3 }))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(50000, 50001, 50002, 51005, 51004, -1),
+      fc.dictionary(name, value, { noNullPrototype: true }),
+      async (code, request) => {
+        const { body } = await ask(code, { ...request, waitMs: 0 })
+        assert.equal(typeof body.code, 'number')
+        assert.notEqual(body.code, 500)
+        if (body.code !== 200) assert.equal(body.mayCommit, false)
+      },
+    ),
+    { numRuns: 500 },
+  )
 })
