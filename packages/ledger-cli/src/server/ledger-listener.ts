@@ -38,17 +38,14 @@ const DEFAULT_LIMITS: ClientLimits = {
   maxRequests: 64,
   maxRequestBytes: 64 * 1024 * 1024,
 }
-/** What the listener keeps of a connection. */
-interface Client {
-  requests: number
-  waits: boolean
-}
-
 export class LedgerListener {
   readonly #options: LedgerListenerOptions
   readonly #limits: ClientLimits
   readonly #listener: RemotingListener
-  readonly #clients = new Map<Connection, Client>()
+  /** Requests without an answer, by connection. */
+  readonly #requests = new Map<Connection, number>()
+  /** Connections that keep a frame until there is room. */
+  readonly #waiting = new Set<Connection>()
   #requestBytes = 0
 
   constructor(options: LedgerListenerOptions) {
@@ -58,8 +55,8 @@ export class LedgerListener {
     this.#listener = new RemotingListener(
       {
         onFrame: (connection, buffer, start, end) => this.#onFrame(connection, buffer, start, end),
-        onOpen: (connection) => this.#clients.set(connection, { requests: 0, waits: false }),
-        onClose: (connection) => this.#clients.delete(connection),
+        onOpen: (connection) => this.#requests.set(connection, 0),
+        onClose: (connection) => this.#forget(connection),
       },
       { host, port, log, maxConnections: this.#limits.maxConnections },
     )
@@ -81,13 +78,13 @@ export class LedgerListener {
 
   /** False: not now; the frame is offered again when an answer made room. */
   #onFrame(connection: Connection, buffer: Buffer, start: number, end: number): boolean {
-    const client = this.#clients.get(connection)
-    if (client === undefined) return true
+    const requests = this.#requests.get(connection)
+    if (requests === undefined) return true
     const { maxRequests, maxRequestBytes } = this.#limits
     const heldBytes = end - start
     const isFull = this.#requestBytes > 0 && this.#requestBytes + heldBytes > maxRequestBytes
-    if (client.requests >= maxRequests || isFull) {
-      client.waits = true
+    if (requests >= maxRequests || isFull) {
+      this.#waiting.add(connection)
       return false
     }
     let command: RemotingCommand
@@ -99,13 +96,9 @@ export class LedgerListener {
       return true
     }
     if (isResponse(command)) return true
-    client.requests++
+    this.#requests.set(connection, requests + 1)
     this.#requestBytes += heldBytes
-    void this.#serve(connection, command).finally(() => {
-      client.requests--
-      this.#requestBytes -= heldBytes
-      this.#resume()
-    })
+    void this.#serve(connection, command).finally(() => this.#answered(connection, heldBytes))
     return true
   }
 
@@ -140,12 +133,19 @@ export class LedgerListener {
     connection.close(error.message)
   }
 
-  /** All that wait: the bytes that became free are everybody's. */
-  #resume(): void {
-    for (const [connection, client] of this.#clients) {
-      if (!client.waits) continue
-      client.waits = false
-      connection.resume()
-    }
+  #answered(connection: Connection, heldBytes: number): void {
+    const requests = this.#requests.get(connection)
+    if (requests !== undefined) this.#requests.set(connection, requests - 1)
+    this.#requestBytes -= heldBytes
+    if (this.#waiting.size === 0) return
+    // The bytes that became free are everybody's.
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const one of waiting) one.resume()
+  }
+
+  #forget(connection: Connection): void {
+    this.#requests.delete(connection)
+    this.#waiting.delete(connection)
   }
 }
