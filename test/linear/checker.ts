@@ -62,6 +62,12 @@ export class HistoryCheck {
     return done
   }
 
+  /** Without a verdict. */
+  async abandon(): Promise<void> {
+    await this.#process.end('SIGKILL')
+    this.#file.destroy()
+  }
+
   #found(finding: Finding): void {
     if (finding.verdict !== 'ok') this.findings.push(finding)
     this.#onFinding(finding)

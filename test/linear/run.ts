@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { noNamespaces } from '../deploy/namespaces.ts'
+import { missingTools } from '../support/external-tools.ts'
 import type { Target } from './members.ts'
 import { MUTATIONS } from './mutations.ts'
 import { runTrial, type TrialResult } from './trial.ts'
@@ -63,33 +64,42 @@ function report(result: TrialResult): string {
   return lines.join('\n')
 }
 
+const OPTIONS = {
+  minutes: { type: 'string', default: '1' },
+  seed: { type: 'string' },
+  target: { type: 'string', default: 'both' },
+  clients: { type: 'string', default: '12' },
+  mutation: { type: 'string' },
+  only: { type: 'string' },
+  keep: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+/** Why this cannot be run; undefined when it can. */
+function problemOf(
+  targets: unknown,
+  numbers: readonly number[],
+  mutation?: string,
+): string | undefined {
+  if (targets === undefined) return 'the target is engine, broker or both'
+  if (numbers.some((number) => !(number >= 0))) return 'minutes, seed and clients are numbers'
+  if (mutation !== undefined && MUTATIONS[mutation] === undefined) return `no mutation ${mutation}`
+  const missing = noNamespaces() || missingTools('go')
+  return missing === false ? undefined : missing
+}
+
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '1' },
-      seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-      target: { type: 'string', default: 'both' },
-      clients: { type: 'string', default: '12' },
-      mutation: { type: 'string' },
-      only: { type: 'string' },
-      keep: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
+  const { values } = parseArgs({ options: OPTIONS })
   if (values.help) {
     process.stdout.write(HELP)
     return 0
   }
   const targets = TARGETS[values.target]
-  const numbers = [values.minutes, values.seed, values.clients].map(Number)
-  const problem = noNamespaces()
-  if (targets === undefined || numbers.some((number) => !(number >= 0)) || problem !== false) {
-    process.stderr.write(`${problem === false ? 'not an option' : problem}\n\n${HELP}`)
-    return 2
-  }
-  if (values.mutation !== undefined && MUTATIONS[values.mutation] === undefined) {
-    process.stderr.write(`no mutation ${values.mutation}\n\n${HELP}`)
+  const numbers = [values.minutes, values.seed ?? randomInt(2 ** 31), values.clients].map(Number)
+  const problem = problemOf(targets, numbers, values.mutation)
+  if (targets === undefined || problem !== undefined) {
+    process.stderr.write(`${problem}\n\n${HELP}`)
     return 2
   }
   const [minutes = 1, seed = 1, clients = 12] = numbers
@@ -108,4 +118,7 @@ async function main(): Promise<number> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
-process.exitCode = await main()
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  return 2
+})

@@ -162,6 +162,7 @@ class Run {
     this.#ending = true
     await this.#clients?.end('SIGKILL')
     await this.members.end()
+    await this.check.abandon()
   }
 
   result(): TargetResult {
@@ -210,8 +211,11 @@ class Trial {
   readonly #troubles: string[] = []
   readonly #beganMs = performance.now()
   readonly #runs: readonly Run[]
+  readonly #removeData = (): void => rmSync(this.#directory, { recursive: true, force: true })
 
   constructor(options: TrialOptions) {
+    // What was interrupted has found nothing.
+    process.once('exit', this.#removeData)
     this.#options = options
     this.#runs = options.targets.map(
       (target) =>
@@ -231,9 +235,10 @@ class Trial {
       await Promise.all(this.#runs.map((run) => run.stop()))
       this.#lab.remove()
     }
+    process.off('exit', this.#removeData)
     const result = this.#result()
     if (!result.ok || this.#options.keep === true) return result
-    rmSync(this.#directory, { recursive: true, force: true })
+    this.#removeData()
     return { ...result, directory: undefined }
   }
 
