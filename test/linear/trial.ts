@@ -137,7 +137,7 @@ class Run {
   async settled(): Promise<void> {
     const wanted = this.changes + 2
     await new Promise<void>((resolve) => {
-      const limit = setTimeout(resolve, SETTLE_LIMIT_MS)
+      const limit = setTimeout(() => resolve(), SETTLE_LIMIT_MS)
       this.#onChange = () => {
         if (this.changes < wanted) return
         clearTimeout(limit)
