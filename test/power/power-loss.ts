@@ -10,7 +10,7 @@ const HELP = `Cuts the power under a group of three brokers, again and again, un
   --rounds <n>        rounds (500)
   --seed <n>          decides who loses power, how often, and what is left (random); the
                       moments depend on the machine: a seed does not repeat a run exactly
-  --fresh-every <n>   full audit and a new group after so many rounds (100)
+  --fresh-every <n>   full audit and a new group after so many rounds (25)
   --sync-micros <n>   a sync takes up to twice this long (800)
   --senders <n>       messages under way (24)
   --pace-ms <n>       each sender sends at most one message in this time (8)
@@ -85,7 +85,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: 'string', default: '500' },
       seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-      'fresh-every': { type: 'string', default: '100' },
+      'fresh-every': { type: 'string', default: '25' },
       'sync-micros': { type: 'string', default: '800' },
       senders: { type: 'string', default: '24' },
       'pace-ms': { type: 'string', default: '8' },
