@@ -146,7 +146,9 @@ export interface LedgerHandlers {
   onHalted?(reason: string): void
   /**
    * The others had trimmed what this member lacked: its log begins anew at `firstIndex`. A state
-   * machine needs another member's snapshot of everything before.
+   * machine needs another member's snapshot of everything before. May have happened before there
+   * was a subscriber: then `status().first` is beyond what the state machine has, and reads from
+   * there fail with `TrimmedError`.
    */
   onSnapshotNeeded?(firstIndex: number): void
   /** True: new appends get `DISK_FULL` on a leader; false: space is back. */
@@ -224,7 +226,9 @@ export interface Ledger {
    */
   waitForLeader(options?: { readonly signal?: AbortSignal }): Promise<string>
 
-  /** Returns the way to end it. */
+  /**
+   * Tells of what changes from now on; `status` says what is already so. Returns the way to end it.
+   */
   subscribe(handlers: LedgerHandlers): () => void
 
   /**
