@@ -37,6 +37,7 @@ const NAMES = [
   'bitFlips',
   'refusedStarts',
   'repairs',
+  'reported',
 ] as const
 
 export type CountName = (typeof NAMES)[number]

@@ -14,8 +14,8 @@ const ISOLATION_TICKS = 150
 const RETURN_TICKS = 200
 /** An election with its pauses, and the disk's time. */
 const ELECTION_TICKS = 250
-/** Messages under way and the turn of a tick. */
-const SLACK_TICKS = 12
+/** Messages under way, in raw weather for long, and the turn of a tick. */
+const SLACK_TICKS = 30
 
 export function drillOf(random: Random, world: World): Drill | undefined {
   const { machines, leader } = world

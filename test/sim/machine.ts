@@ -69,12 +69,15 @@ export class Machine implements Witness {
   slowDiskSlots = 0
   /** A refusal to start on damage that was done to it. */
   refused = false
-  /** A bit flipped in its log or its index. */
-  damaged = false
+  /** Bits that flipped in its log or its index since all of it was whole. */
+  flips = 0
   /** A bit flipped in one copy of term and vote, or of the mark, since the start. */
   slotRotten = false
   /** The oldest entry kept. */
   firstIndex = 0
+  #scrubbed = false
+  /** The process that was asked to look for rot. */
+  #scrubLife = -1
   /** Starts again by itself. */
   #restartPlanned = false
   /** Changes on the disk left until the process is stopped in one; -1: none planned. */
@@ -113,12 +116,21 @@ export class Machine implements Witness {
       markEveryBytes: settings.markEveryBytes,
     }
     this.arenaShared = shared.arena(settings)
-    this.port = shared.port
+    this.port = shared.portFor(settings)
     this.coreBell = shared.coreBell
     const nowMs = (): number => world.scheduler.now * SLOT_MS
     this.clock = { wallMs: nowMs, monotonicMs: nowMs }
     const preferred = settings.preferredLeader
     this.preferred = preferred < 0 ? undefined : (world.names[preferred] as string)
+  }
+
+  get damaged(): boolean {
+    return this.flips > 0
+  }
+
+  /** It knows of damage that it could not have repaired. */
+  get reports(): boolean {
+    return (this.process?.core.damagedEntries ?? 0) > 0
   }
 
   get up(): boolean {
@@ -167,7 +179,8 @@ export class Machine implements Witness {
 
   /** Ends the process at once. */
   stop(ending: Ending, silently: boolean): void {
-    if (this.up) {
+    if (this.process !== undefined) {
+      this.process.ended = true
       this.process = undefined
       this.life++
       this.pausedUntil = 0
@@ -194,6 +207,32 @@ export class Machine implements Witness {
   stopInChange(changes: number, ending: Ending): void {
     this.#changesLeft = changes
     this.#stopBy = ending
+  }
+
+  /** Looks for rot in all of its files, and has it repaired; `healthy` says when it is done. */
+  scrub(): void {
+    if (this.process === undefined || this.#scrubLife === this.life) return
+    this.#scrubLife = this.life
+    this.#scrubbed = false
+    this.process.core.scrub()
+    this.planDisk(1)
+  }
+
+  onScrubbed(): void {
+    this.#scrubbed = true
+  }
+
+  /** What was damaged may be damaged again. */
+  forgetDamage(): void {
+    this.flips = 0
+    this.#scrubLife = -1
+  }
+
+  /** Nothing is damaged any more, as far as it knows itself. */
+  get healthy(): boolean {
+    const { process } = this
+    if (process === undefined || !this.#scrubbed) return false
+    return process.core.damagedEntries === 0 && process.raft.status().healing === null
   }
 
   /** The end of injected trouble. */
@@ -294,10 +333,12 @@ export class Machine implements Witness {
     if (process === undefined) return
     const payloadStart = payloadStartOf(frame)
     const message = decodeFrame(frame, payloadStart, this.names) as PeerMessage
+    // What it asks for is read beside the event loop, even from memory.
+    if (message.type.startsWith('repair')) world.settleSoon()
     world.trace.mix(4, frame.from * 16 + frame.to, frame.sizeBytes, message.term)
     world.trace.print && world.traceMessage(message)
-    process.replica.onPeerMessage(message.from, message, frame.bytes, payloadStart, frame.sizeBytes)
-    this.touch()
+    const { handlers } = process
+    handlers?.onMessage(message.from, message, frame.bytes, payloadStart, frame.sizeBytes)
   }
 
   /** Resolved when the disk has turned; never when the process ends before. */
@@ -378,7 +419,7 @@ export class Machine implements Witness {
 
   /** What the shipped code calls an error must be one that was put there. */
   onLog(level: string, line: string): void {
-    const caused = line.startsWith('the disk is full') || this.world.nemesis.damagedCount > 0
+    const caused = line.startsWith('the disk is full') || this.world.counts.bitFlips > 0
     if (level === 'error' && !caused) {
       const unread = line.startsWith('cannot read the log')
       ensure(unread && /injected|do not hold/.test(line), `${this.name} says: ${line}`)
@@ -424,10 +465,9 @@ export class Machine implements Witness {
 
   #checkRecovered(recovered: Recovered): void {
     const { tail, lastChainCrc, hardState, committedPosition } = recovered
-    ensure(
-      tail.lastIndex <= this.log.last && this.log.chainOf(tail.lastIndex) === lastChainCrc,
-      `${this.name} found a log that it never had`,
-    )
+    // Behind a damaged last entry the chain is not known.
+    const chained = lastChainCrc < 0 || this.log.chainOf(tail.lastIndex) === lastChainCrc
+    ensure(tail.lastIndex <= this.log.last && chained, `${this.name} found a log that it never had`)
     const kept = tail.endPosition >= Math.min(this.syncedEnd, this.cutPending)
     ensure(kept, `${this.name} lost what it had synced`)
     this.cutPending = Number.POSITIVE_INFINITY
@@ -460,14 +500,21 @@ export class Machine implements Witness {
     for (const ring of [this.port.commands, this.port.events]) {
       Buffer.from(ring, RING_KEPT_BYTES, RING_CONTROL_BYTES - RING_KEPT_BYTES).fill(0)
     }
+    Buffer.from(this.port.suspect).fill(0)
+    Buffer.from(this.port.repair).fill(0)
   }
 }
 
 /** Shared memory of one member, used again by the next run. */
 export class SharedMemory {
-  readonly port: IoPort = allocateIoPort()
+  #port: IoPort | undefined
   readonly coreBell: SharedArrayBuffer = Doorbell.allocate()
   readonly #arenas = new Map<number, LogArenaShared>()
+
+  portFor({ maxEntryBytes }: SimSettings): IoPort {
+    this.#port ??= allocateIoPort(maxEntryBytes)
+    return this.#port
+  }
 
   arena(settings: SimSettings): LogArenaShared {
     const { arenaBytes, maxEntryBytes } = settings

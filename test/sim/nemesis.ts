@@ -85,23 +85,46 @@ export class Nemesis {
     network.heal()
     for (const machine of machines) {
       machine.calmDown()
-      if (machine.damaged) this.#takeOut(machine)
-      else if (!machine.up) machine.start()
+      if (!machine.up) machine.start()
     }
   }
 
-  /** Members with flipped bits in their logs, also those that were taken out. */
-  get damagedCount(): number {
-    return this.#world.machines.filter((machine) => machine.damaged).length
+  /** Has damaged members look for their damage; true once all of it was found and made good. */
+  repair(): boolean {
+    let done = true
+    for (const machine of this.#world.machines) {
+      if (!machine.damaged || machine.refused) continue
+      machine.scrub()
+      done = done && machine.healthy
+    }
+    return done
   }
 
-  /** A damaged member starts once more, to be refused or not, and is replaced by nobody. */
-  #takeOut(machine: Machine): void {
-    if (machine.refused) return
-    if (machine.up) machine.stop(Ending.kill, false)
-    machine.start()
-    if (machine.up) machine.stop(Ending.kill, false)
-    machine.refused = true
+  /**
+   * Rot that struck an entry and its own index unit leaves no certain bounds: it is reported, and
+   * an operator replaces the member. A single flipped bit must be made good.
+   */
+  takeOutReported(): void {
+    for (const machine of this.#world.machines) {
+      if (machine.flips < 2 || machine.refused || !machine.reports) continue
+      this.#world.counts.reported++
+      machine.refused = true
+      machine.stop(Ending.kill, false)
+    }
+  }
+
+  /** What was damaged may be damaged again. */
+  forgetRepaired(): void {
+    for (const machine of this.#world.machines) {
+      if (!machine.damaged || machine.refused) continue
+      machine.forgetDamage()
+      this.#world.counts.repairs++
+    }
+  }
+
+  /** Members with flipped bits in their logs, also those that do not start any more. */
+  get #damagedCount(): number {
+    return this.#world.machines.filter((machine) => machine.damaged).length
   }
 
   onCure(cure: number): void {
@@ -291,17 +314,17 @@ export class Nemesis {
 
   /** Only what every member holds goes: who lacks what was dropped needs a copy of a store. */
   #trim(machine: Machine): void {
-    const { process } = machine
-    if (process === undefined || process.closing) return
     const { machines, history } = this.#world
-    const { index: committed, position } = process.replica.committedBoundary
-    if (position > process.core.arena.committed) return
-    let index = Math.min(machine.committedIndex, committed)
+    let index = Math.min(machine.committedIndex, history.last)
     for (const one of machines) {
       while (index >= 0 && !this.#holds(one, index)) index--
     }
-    if (index < 0 || history.last < index) return
-    process.core.trim(machine.log.endOf(index), { position, index: committed })
+    const { process, log } = machine
+    if (process === undefined || process.closing || index < 0) return
+    const committed = process.replica.committedBoundary
+    const position = log.endOf(index)
+    if (committed.position > process.core.arena.committed || position > committed.position) return
+    process.core.trim(position, { ...committed })
   }
 
   #holds(machine: Machine, index: number): boolean {
@@ -312,7 +335,7 @@ export class Nemesis {
   /** At most a minority is ever damaged. */
   #rot(machine: Machine): void {
     const { machines, counts } = this.#world
-    if (!machine.damaged && (this.damagedCount + 1) * 2 >= machines.length) return
+    if (!machine.damaged && (this.#damagedCount + 1) * 2 >= machines.length) return
     if (rot(machine, this.#random)) counts.bitFlips++
   }
 

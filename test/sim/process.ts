@@ -47,6 +47,8 @@ export class SimProcess {
   handlers: PeerHubHandlers<PeerMessage> | undefined
   diskFull = false
   closing = false
+  /** What a dead process still computes is heard by nobody. */
+  ended = false
   turnPlanned = false
   /** The number of the planned look at the disk that counts; earlier ones are void. */
   diskStamp = 0
@@ -75,7 +77,7 @@ export class SimProcess {
         random: seededRandom(Math.floor(machine.random() * 2 ** 31)),
         makeHub: (handlers) => {
           this.handlers = handlers
-          return hubOf(machine)
+          return hubOf(machine, this)
         },
       },
     )
@@ -138,7 +140,7 @@ export class SimProcess {
     const machine = this.#machine
     return {
       touch: () => {
-        if (!this.#ticking) machine.touch()
+        if (!this.#ticking && !this.ended) machine.touch()
       },
       barrier: () => BARRIER,
       patchBarrier: () => {},
@@ -157,9 +159,12 @@ export class SimProcess {
       onDiskFull: (full) => {
         this.diskFull = full
       },
+      onScrubbed: () => machine.onScrubbed(),
       onCut: () => machine.onCut(),
       onTrimmed: (_position, firstIndex) => machine.onTrimmed(firstIndex),
-      log: (level, line) => machine.onLog(level, line),
+      log: (level, line) => {
+        if (!this.ended) machine.onLog(level, line)
+      },
     }
   }
 
@@ -194,20 +199,24 @@ function settingsOf(machine: Machine): LedgerSettings {
   }
 }
 
-function hubOf(machine: Machine): LedgerHub {
+function hubOf(machine: Machine, process: SimProcess): LedgerHub {
   const { world, number } = machine
   const { network }: World = world
   return {
     port: 0,
     listen: async () => {},
-    close: async () => network.nodeGone(number, false),
+    close: async () => {
+      if (!process.ended) network.nodeGone(number, false)
+    },
     send: (to: string, message: PeerMessage, pieces?: readonly LogPiece[]): boolean => {
+      if (process.ended) return false
       machine.onSend(message)
       return network.send(number, peerNumber(to), message, pieces)
     },
     queuedBytes: (id) => network.queuedBytes(number, peerNumber(id)),
     unflushedPosition: (id) => network.unflushedPosition(number, peerNumber(id ?? '')),
     drop: (id, reason) => {
+      if (process.ended) return
       machine.onDropped(id, reason)
       network.drop(number, peerNumber(id))
     },

@@ -38,7 +38,7 @@ function rotEntry(machine: Machine, random: Random): boolean {
   const { segmentBytes } = machine.settings
   const base = position - (position % segmentBytes)
   if (!flip(machine, `data/${fileName(base)}`, position - base, random)) return false
-  machine.damaged = true
+  machine.flips++
   return true
 }
 
@@ -49,7 +49,7 @@ function rotIndex(machine: Machine, random: Random): boolean {
   const position = index * INDEX_UNIT_BYTES + randomBetween(random, 0, INDEX_UNIT_BYTES)
   const base = position - (position % indexSegmentBytes)
   if (!flip(machine, `index/${fileName(base)}`, position - base, random)) return false
-  machine.damaged = true
+  machine.flips++
   return true
 }
 

@@ -60,6 +60,7 @@ function pick<Value>(random: Random, values: readonly Value[]): Value {
 /** Every kind is off in some runs, so that what only shows without it is met, too. */
 function weights(random: Random): FaultWeights {
   const weight = (high: number): number => (random() < 0.3 ? 0 : random() * high)
+  const rots = random() < 0.5
   return {
     link: weight(2),
     partition: weight(2),
@@ -75,8 +76,9 @@ function weights(random: Random): FaultWeights {
     slowDisk: weight(1),
     slowSocket: weight(1),
     transfer: weight(1.5),
-    trim: weight(1),
-    flip: random() < 0.5 ? 0 : random() * 3,
+    // What every other member has dropped cannot be repaired any more: either, or.
+    trim: rots ? 0 : weight(1),
+    flip: rots ? random() * 3 : 0,
   }
 }
 

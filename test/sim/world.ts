@@ -187,8 +187,14 @@ export class World {
     })
     ensure(goesOn, `no progress within ${PROGRESS_TICKS} ticks after all faults ended`)
     this.#writing = false
-    const agree = await this.pass(AGREEMENT_TICKS, () => this.agreed)
-    ensure(agree, `members differ ${AGREEMENT_TICKS} ticks after all faults ended`)
+    let agree = await this.pass(AGREEMENT_TICKS, () => this.nemesis.repair() && this.agreed)
+    if (!agree) {
+      this.nemesis.takeOutReported()
+      agree = await this.pass(AGREEMENT_TICKS, () => this.nemesis.repair() && this.agreed)
+    }
+    ensure(this.agreed, `members differ ${AGREEMENT_TICKS} ticks after all faults ended`)
+    ensure(agree, `rot is not repaired ${AGREEMENT_TICKS} ticks after all faults ended`)
+    this.nemesis.forgetRepaired()
     this.#writing = true
   }
 
