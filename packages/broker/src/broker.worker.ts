@@ -6,7 +6,7 @@
 import { flushCompileCache } from 'node:module'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert, LedgerError, systemClock } from '@ringledger/base'
-import { LogFileReader } from '@ringledger/io'
+import { damageReporter, LogFileReader } from '@ringledger/io'
 import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerAgent } from './broker-agent.ts'
 import { RingCorePort } from './core-port.ts'
@@ -49,7 +49,11 @@ const store = BrokerStore.open(
   {
     rootDirectory: settings.storePathRootDir,
     arena,
-    files: new LogFileReader(ledgerSettingsOf(settings).store),
+    files: new LogFileReader(
+      ledgerSettingsOf(settings).store,
+      undefined,
+      damageReporter(shared.ioPort),
+    ),
     logFirstPosition,
     logEndPosition,
     consumeQueueFileBytes: settings.mappedFileSizeConsumeQueue,

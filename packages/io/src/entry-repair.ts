@@ -1,7 +1,8 @@
 /**
  * Puts an entry that a peer sent in the place of a damaged one. Owns the proof that it is the very
- * entry that stood there: it continues the chain of the entry before, and the entry behind continues
- * it; at the log's end its index unit, which no longer has an entry to agree with, names its term.
+ * entry that stood there: it continues the chain of the entry before, and the entry behind
+ * continues it; at the log's end its index unit, which no longer has an entry to agree with, names
+ * its term.
  * An entry is its index and term, so a whole entry of both is it.
  */
 import { checkEntry, entryChainCrc, entryTerm } from '@ringledger/protocol'

@@ -113,8 +113,8 @@ export class IoClient {
   }
 
   /**
-   * Forgets the whole log and begins an empty one at `position`; what is lost by that is noted until
-   * `healed`. Answered by `onTruncated`.
+   * Forgets the whole log and begins an empty one at `position`; what is lost by that is noted
+   * until `healed`. Answered by `onTruncated`.
    */
   reset(position: number, index: number, lost: LostLog, id: number): void {
     this.#cutsUnderWay++

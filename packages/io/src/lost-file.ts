@@ -1,7 +1,8 @@
 /**
  * `ringledger-lost`: what this node gave up of its log when it had to begin it anew, and may have
  * acknowledged. Owns the invariant that the note is durable before the first byte goes, and stays
- * until the node has everything again: without it a shorter log could help to elect a poorer leader.
+ * until the node has everything again: without it a shorter log could help to elect a poorer
+ * leader.
  */
 import { assert } from '@ringledger/base'
 import { getInt64, setInt64 } from '@ringledger/protocol'

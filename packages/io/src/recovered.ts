@@ -1,4 +1,6 @@
 /** What a start found: plain data that travels from the IO thread to the others. */
+import { LedgerError } from '@ringledger/base'
+import type { StoreLayout } from './config.ts'
 import type { HardState } from './hard-state.ts'
 
 /** A run of entries of one term. */
@@ -67,4 +69,16 @@ export interface Recovered {
   readonly holes: readonly Hole[]
   /** Set while the log is not again what it once was. */
   readonly lost?: LostLog
+}
+
+/** For damage that stops the node, because what was lost, and where, is not certain. */
+export function refuseDamage(path: string, layout: StoreLayout, damage: Damage): LedgerError {
+  const { position, index, reason } = damage
+  return new LedgerError(
+    'CORRUPT',
+    `${path}: entry ${index} at position ${position} was acknowledged ` +
+      `as durable and is not readable (${reason}). Dropping it could lose committed data, so ` +
+      'this node does not start; nothing was dropped. If a majority of the group is healthy, ' +
+      `move ${layout.directory} away and start this node empty: it gets the log from the others.`,
+  )
 }

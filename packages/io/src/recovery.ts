@@ -21,7 +21,7 @@ import { resetLog } from './log-reset.ts'
 import { LogStore } from './log-store.ts'
 import { LostFile } from './lost-file.ts'
 import { readPropertyFile, wholeNumber } from './property-file.ts'
-import type { Damage, Hole, Recovered, TermSpan } from './recovered.ts'
+import { type Damage, type Hole, type Recovered, refuseDamage, type TermSpan } from './recovered.ts'
 import { type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { refuseLost, SlotFileState } from './slot-file.ts'
@@ -318,7 +318,9 @@ class Recovery {
     let sound = result.end
     let entries = result.entries
     while (this.#isDurable(result)) {
-      if (this.#mendFiller(result)) {
+      if (new FillerMender(this.#data, this.#table, this.#scan).mend(result.end)) {
+        this.#scan.forget()
+        this.#report.push(`a damaged filler behind ${result.end.position} is made anew`)
         result = this.#scanAndIndex(startBehind(result.end))
       } else {
         const { end, stop, stopPosition } = result
@@ -341,14 +343,6 @@ class Recovery {
     if (mark === undefined && !this.#disk.exists(this.#layout.markPath)) return false
     if (mark !== undefined && end.position < mark.end.position) return true
     return this.#table.namesAnyFrom(end.index + 1, end.position, PROOF_UNITS)
-  }
-
-  #mendFiller({ end }: ScanResult): boolean {
-    const mender = new FillerMender(this.#data, this.#table, this.#scan)
-    if (!mender.mend(end)) return false
-    this.#scan.forget()
-    this.#report.push(`the filler behind position ${end.position} was damaged and is made anew`)
-    return true
   }
 
   #scanBehind(hole: Hole): ScanResult {
@@ -493,14 +487,7 @@ class Recovery {
   }
 
   #corrupt(position: number, index: number, reason: string): LedgerError {
-    return new LedgerError(
-      'CORRUPT',
-      `${this.#data.pathOf(position)}: entry ${index} at position ${position} was acknowledged ` +
-        `as durable and is not readable (${reason}). Dropping it could lose committed data, so ` +
-        'this node does not start; nothing was dropped. If a majority of the group is healthy, ' +
-        `move ${this.#layout.directory} away and start this node empty: it gets the log from ` +
-        'the others.',
-    )
+    return refuseDamage(this.#data.pathOf(position), this.#layout, { position, index, reason })
   }
 }
 

@@ -252,7 +252,7 @@ describe('the broker store', () => {
     })
   })
 
-  test('stops at a damaged entry and says where', () => {
+  test('waits at a damaged entry, has it repaired, and goes on', () => {
     inDirectory((directory) => {
       const world = new World()
       for (let n = 0; n < 5; n++) world.send('A', 0, 100)
@@ -260,11 +260,24 @@ describe('the broker store', () => {
       world.log.damage(physicalOffset + 28)
       world.log = world.log.restarted()
       const { store } = openStore(directory, world)
-      const expected = { code: 'CORRUPT', message: new RegExp(`position ${physicalOffset - 48}:`) }
-      assert.throws(() => store.duty(), expected)
-      assert.throws(() => store.duty(), expected)
+      const told: number[] = []
+      world.log.damaged = (position) => {
+        told.push(position)
+        return new Error(`damage at ${position}`)
+      }
+      while (store.duty());
+      assert.ok(store.stuck)
+      assert.deepEqual(told, [physicalOffset - 48])
       assert.equal(store.queues.maxOffset('A', 0), 3)
       assert.equal(world.log.arena.dispatched, physicalOffset - 48)
+      const sizeBytes = store.reader.sizeAt(physicalOffset)
+      const read = () => store.reader.read(physicalOffset, sizeBytes, Buffer.alloc(sizeBytes), 0)
+      assert.throws(read, { code: 'CORRUPT', message: /damage at/ })
+      world.log.damage(physicalOffset + 28)
+      store.tick(1_000_000, true)
+      while (store.duty());
+      assert.equal(store.queues.maxOffset('A', 0), 5)
+      assert.ok(read())
       store.close()
     })
   })

@@ -17,7 +17,7 @@ import { ConsumeQueues } from './consume-queues.ts'
 import { Dispatcher, type DispatchListener } from './dispatcher.ts'
 import { isNoSpace, onDisk } from './file-io.ts'
 import { KeyIndex } from './key-index.ts'
-import { type LogFiles, MessageReader } from './message-reader.ts'
+import { DamagedLogError, type LogFiles, MessageReader } from './message-reader.ts'
 import { QueueRepair } from './queue-repair.ts'
 import { QueueScrub } from './queue-scrub.ts'
 import { recoverStore } from './store-recovery.ts'
@@ -102,6 +102,7 @@ export class BrokerStore {
   /** The last write found no space. */
   #lacksSpace = false
   #stuck = false
+  #waitsForRepair = false
   #lackedAtMs = 0
   #stateSavedMs = 0
   #stateSaveAfterMs = 0
@@ -236,11 +237,21 @@ export class BrokerStore {
   #goOn(): void {
     this.#lacksSpace = false
     this.#stuck = false
-    this.#options.log?.('queues, index and tables have space again')
+    this.#options.log?.(
+      this.#waitsForRepair ? 'dispatch goes on' : 'queues, index and tables have space again',
+    )
+    this.#waitsForRepair = false
   }
 
   /** A full disk passes. Dispatch goes on in memory as far as that is bounded to go. */
+  /** What is lacking may come: space, or an entry of the log that the group repairs. */
   #waitForSpace(error: unknown): void {
+    if (error instanceof DamagedLogError) {
+      if (!this.#lacksSpace) this.#options.log?.(`dispatch waits for a repair: ${error.message}`)
+      this.#lacksSpace = true
+      this.#waitsForRepair = true
+      return
+    }
     if (!isNoSpace(error)) throw error
     this.#stateSaveAfterMs = 0
     if (this.#lacksSpace) return

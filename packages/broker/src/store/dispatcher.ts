@@ -1,11 +1,11 @@
 /**
  * Walks committed entries in order and gives every message its consume queue unit and its index
  * keys. Owns the position below which everything is in queues, index and state (shared as
- * `arena.dispatched`). It never skips what it cannot read: it throws LedgerError `CORRUPT`, and the
- * thread stops.
+ * `arena.dispatched`). It never skips what it cannot read: it throws LedgerError `CORRUPT`; of a
+ * file that is damaged DamagedLogError, and may be called again once that is repaired.
  */
 import { LedgerError } from '@ringledger/base'
-import { transactionType } from '@ringledger/protocol'
+import { checkEntry, transactionType } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { levelOfMark } from '../delay-levels.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
@@ -133,7 +133,11 @@ export class Dispatcher {
     const position = this.#position
     const offset = window.load(position, end)
     const { bytes, view, filled } = window
-    this.#carryOut(this.#plan.look(bytes, view, offset, filled, position, end, this.#stateOnly))
+    const found = checkEntry(bytes, view, offset, filled - offset, { position })
+    if (found === 'bodyCrc') throw window.damaged(position, found)
+    const problem = this.#plan.look(bytes, view, offset, filled, position, end, this.#stateOnly)
+    if (problem !== '') throw window.damaged(position, problem)
+    this.#carryOut('')
   }
 
   #carryOut(problem: string): void {

@@ -11,6 +11,7 @@ import {
   messageParts,
   messageSize,
   patchMessage,
+  sealEntry,
   writeBlank,
   writeEntryHeader,
 } from '@ringledger/protocol'
@@ -30,6 +31,9 @@ export class FakeLog implements LogFiles {
   #view: DataView
   #end = 0
   #index = 0
+  #chainCrc = 0
+  /** Told of damage that a reader met. */
+  damaged?: (position: number, reason: string) => Error
   #filesEnd = Number.POSITIVE_INFINITY
 
   constructor(options: FakeLogOptions = {}) {
@@ -67,6 +71,7 @@ export class FakeLog implements LogFiles {
     const physicalOffset = position + ENTRY_HEADER_BYTES
     message.copy(this.#bytes, physicalOffset)
     patchMessage(this.#view, physicalOffset, queueOffset, physicalOffset, storeTimestampMs)
+    this.#chainCrc = sealEntry(this.#bytes, this.#view, position, this.#chainCrc)
     this.#toArena(position, entryBytes)
     this.#end += entryBytes
     this.arena.durable = this.#end
@@ -90,6 +95,7 @@ export class FakeLog implements LogFiles {
     next.#bytes = this.#bytes
     next.#view = this.#view
     next.#end = this.#end
+    next.#chainCrc = this.#chainCrc
     next.#index = this.#index
     next.arena.reset(this.#end)
     next.arena.committed = this.#end

@@ -3,9 +3,8 @@
  * that the whole entry at the asked position is in the buffer (of a blank: its header), or a
  * LedgerError `CORRUPT`.
  */
-import { LedgerError } from '@ringledger/base'
 import { BLANK_HEADER_BYTES, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
-import type { LogFiles } from './message-reader.ts'
+import { DamagedLogError, type LogFiles } from './message-reader.ts'
 
 const WINDOW_BYTES = 1024 * 1024
 /** Far above any entry: a larger size is damage and not a reason to allocate. */
@@ -34,12 +33,16 @@ export class LogWindow {
       needed = this.#neededBytes(0)
     }
     if (needed > this.filled) {
-      throw new LedgerError(
-        'CORRUPT',
-        `the log has ${this.filled} readable bytes at position ${position}, of ${needed} needed`,
-      )
+      const what = `${this.filled} readable bytes, of ${needed} needed`
+      throw this.damaged(position, what)
     }
     return 0
+  }
+
+  /** What was loaded at `position` is not what was written: it is read anew next time. */
+  damaged(position: number, reason: string): DamagedLogError {
+    this.filled = 0
+    return new DamagedLogError(this.#files, position, reason)
   }
 
   /** Bytes that must be there from `offset` on. */

@@ -3,9 +3,13 @@
  * segment files. Owns the rule that nothing above the committed position is ever shown, and nothing
  * that is not the start of a message.
  */
+import { LedgerError } from '@ringledger/base'
 import {
+  crc32,
   ENTRY_HEADER_BYTES,
   entryBodyBytes,
+  entryBodyCrc,
+  entryChainCrc,
   entryMagic,
   entryPosition,
   MAGIC_NORMAL,
@@ -25,6 +29,19 @@ export interface LogFiles {
    * have it.
    */
   read(position: number, target: Buffer, offset: number, maxBytes: number): number
+  /**
+   * Says that the bytes at `position` are not what was written, so that they are repaired; the
+   * error, LedgerError `CORRUPT`, is to be thrown.
+   */
+  damaged?(position: number, reason: string): Error
+}
+
+/** Bytes of the log are not what was written; they may be repaired. */
+export class DamagedLogError extends LedgerError {
+  constructor(files: LogFiles, position: number, reason: string) {
+    const told = files.damaged?.(position, reason)
+    super('CORRUPT', told?.message ?? `the log is damaged at position ${position} (${reason})`)
+  }
 }
 
 /** Entry header and as much of a message as holds its store timestamp, IPv6 hosts included. */
@@ -35,6 +52,12 @@ export class MessageReader {
   readonly #files: LogFiles
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES)
   readonly #headView: DataView = new DataView(this.#head.buffer, this.#head.byteOffset, HEAD_BYTES)
+  readonly #verified: Buffer = Buffer.alloc(ENTRY_HEADER_BYTES)
+  readonly #verifiedView: DataView = new DataView(
+    this.#verified.buffer,
+    this.#verified.byteOffset,
+    ENTRY_HEADER_BYTES,
+  )
   /**
    * Committed position as last seen; it only rises, so it is looked up only for a message above it.
    */
@@ -47,7 +70,7 @@ export class MessageReader {
 
   /**
    * Copies one stored message; false when it is not committed, gone, or no message of that size
-   * starts there.
+   * starts there. @throws DamagedLogError
    */
   read(physicalOffset: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
     if (sizeBytes < MIN_MESSAGE_BYTES || targetOffset + sizeBytes > target.length) return false
@@ -108,7 +131,22 @@ export class MessageReader {
         if (arena.holds(position)) return true
       }
     }
-    return this.#readFiles(physicalOffset, sizeBytes, target, targetOffset)
+    if (!this.#readFiles(physicalOffset, sizeBytes, target, targetOffset)) return false
+    this.#verify(position, sizeBytes, target, targetOffset)
+    return true
+  }
+
+  /** Is what came from a file what was written? Where an entry of that size stands it must be. */
+  #verify(position: number, sizeBytes: number, target: Buffer, targetOffset: number): void {
+    if (!this.#readFiles(position, ENTRY_HEADER_BYTES, this.#verified, 0)) return
+    const header = this.#verifiedView
+    const bodyCrc = entryBodyCrc(header, 0)
+    const isSealed = bodyCrc !== 0 || entryChainCrc(header, 0) !== 0
+    if (!isSealed) return
+    const isEntry = entryMagic(header, 0) === MAGIC_NORMAL && entryPosition(header, 0) === position
+    if (isEntry && entryBodyBytes(header, 0) > sizeBytes) return
+    if (isEntry && crc32(target, targetOffset, targetOffset + sizeBytes) === bodyCrc) return
+    throw new DamagedLogError(this.#files, position, 'bodyCrc')
   }
 
   /**

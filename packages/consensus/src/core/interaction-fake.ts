@@ -21,7 +21,7 @@
  *   close n0 n1 | connect     the link between two nodes closes, for good | comes back
  *   crash n0 | restart n0     loses what is not synced; its links close | starts anew
  *   wipe n0                   its log files are deleted (its saved term is not)
- *   damage n0 2               entry 2 on its disk cannot be read; it knows that from the next start on
+ *   damage n0 2               entry 2 on its disk cannot be read, as its next start notices
  *   lose n0 2                 its disk loses entries from 2 on, and a note about that stays there
  *   trim n0 3                 retention drops its entries below 3
  *   mend n0                   the damaged entry is replaced by a peer's
