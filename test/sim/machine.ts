@@ -170,6 +170,9 @@ export class Machine implements Witness {
     this.syncedEnd = opened.store.end.position
     this.#watchCuts(opened.store)
     this.process = new SimProcess(this, opened.store, opened.recovered)
+    const { term, votedFor } = this.process.raft.status()
+    const isKept = term > this.#savedTerm || votedFor === this.#savedVote
+    ensure(isKept, `${this.name} starts without the vote that it has cast`)
     world.trace.mix(1, this.number, opened.recovered.tail.lastIndex, this.life)
     world.trace.print && world.trace.line(this.number, `starts with ${this.log.last + 1} entries`)
     this.#nextTick = world.scheduler.now + this.random() * this.tickSlots

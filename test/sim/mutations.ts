@@ -213,6 +213,6 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'this.votedFor = this.term === hardState.term ? hardState.votedFor : null',
     replace: 'this.votedFor = null',
     breaks: 'a restarted node forgets whom it voted for',
-    seeds: 200,
+    seeds: 5,
   },
 ]
