@@ -33,8 +33,9 @@ export interface StoreConfig {
    */
   readonly markEveryBytes?: number
   /**
-   * How fast the files are looked through for damage; 0: only on demand. Default 4 MiB/s. Higher: a
-   * pass ends sooner and takes more of the disk from the log.
+   * How fast the files are looked through for damage; 0: only on demand. Default 1.5 MiB/s,
+   * 130 GB a day, for 0.1 % of a core (0.55 ms a MiB with entries of 1 KiB). Higher: a pass ends
+   * sooner and takes more of the disk from the log.
    */
   readonly scrubBytesPerSecond?: number
   /** From the beginning of one pass to that of the next. Default a day. */
@@ -65,7 +66,7 @@ export const DEFAULT_SEGMENT_BYTES: number = 1024 ** 3
 export const DEFAULT_INDEX_SEGMENT_BYTES: number = INDEX_UNIT_BYTES * 5 * 1024 * 1024
 export const DEFAULT_MINIMUM_FREE_BYTES: number = 256 * 1024 ** 2
 export const DEFAULT_MARK_EVERY_BYTES: number = 64 * 1024 ** 2
-export const DEFAULT_SCRUB_BYTES_PER_SECOND: number = 4 * 1024 ** 2
+export const DEFAULT_SCRUB_BYTES_PER_SECOND: number = 1.5 * 1024 ** 2
 export const DEFAULT_SCRUB_INTERVAL_MS: number = 24 * 3600 * 1000
 export const ZERO_AHEAD_BYTES: number = 8 * 1024 ** 2
 
