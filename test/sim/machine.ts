@@ -28,6 +28,8 @@ import type { World } from './world.ts'
 /** Thrown by the disk to stop a process in the middle of a call. */
 export class Stopped extends Error {}
 
+/** One that finds the damage, one that finds its neighbours made good, one that finds nothing. */
+const MAX_PASSES = 4
 /** Words of a ring's control page that begin anew with a process. */
 const RING_CONTROL_BYTES = 512
 const RING_KEPT_BYTES = 8
@@ -78,6 +80,9 @@ export class Machine implements Witness {
   #scrubbed = false
   /** The process that was asked to look for rot. */
   #scrubLife = -1
+  #passes = 0
+  /** Damage that the pass has found and not made good. */
+  #findings = 0
   /** Starts again by itself. */
   #restartPlanned = false
   /** Changes on the disk left until the process is stopped in one; -1: none planned. */
@@ -130,7 +135,7 @@ export class Machine implements Witness {
 
   /** It knows of damage that it could not have repaired. */
   get reports(): boolean {
-    return (this.process?.core.damagedEntries ?? 0) > 0
+    return this.#findings > 0 || (this.process?.core.damagedEntries ?? 0) > 0
   }
 
   get up(): boolean {
@@ -212,13 +217,28 @@ export class Machine implements Witness {
     this.#stopBy = ending
   }
 
-  /** Looks for rot in all of its files, and has it repaired; `healthy` says when it is done. */
+  /**
+   * Looks for rot in all of its files and has it repaired, until a pass finds nothing; called again
+   * and again, `healthy` says when it is done.
+   */
   scrub(): void {
-    if (this.process === undefined || this.#scrubLife === this.life) return
-    this.#scrubLife = this.life
+    const { process } = this
+    if (process === undefined) return
+    if (this.#scrubLife !== this.life) {
+      this.#scrubLife = this.life
+      this.#passes = 0
+    } else if (!this.#scrubbed || !this.#isWhole || this.healthy || this.#passes >= MAX_PASSES) {
+      return
+    }
+    this.#passes++
     this.#scrubbed = false
-    this.process.core.scrub()
+    this.#findings = 0
+    process.core.scrub()
     this.planDisk(1)
+  }
+
+  onFound(repaired: boolean): void {
+    if (!repaired) this.#findings++
   }
 
   onScrubbed(): void {
@@ -231,10 +251,14 @@ export class Machine implements Witness {
     this.#scrubLife = -1
   }
 
-  /** Nothing is damaged any more, as far as it knows itself. */
+  /** A pass that began after all repairs has found nothing. */
   get healthy(): boolean {
+    return this.#scrubbed && this.#passes > 1 && this.#findings === 0 && this.#isWhole
+  }
+
+  get #isWhole(): boolean {
     const { process } = this
-    if (process === undefined || !this.#scrubbed) return false
+    if (process === undefined) return false
     return process.core.damagedEntries === 0 && process.raft.status().healing === null
   }
 

@@ -159,6 +159,7 @@ export class SimProcess {
       onDiskFull: (full) => {
         this.diskFull = full
       },
+      onFound: ({ repaired }) => machine.onFound(repaired),
       onScrubbed: () => machine.onScrubbed(),
       onCut: () => machine.onCut(),
       onTrimmed: (_position, firstIndex) => machine.onTrimmed(firstIndex),
