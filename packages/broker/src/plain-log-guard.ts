@@ -1,6 +1,6 @@
 /**
- * Owns the rule that a broker never starts in silence beside messages that it would not serve: those
- * of a commit log from before DLedger mode.
+ * Owns the rule that a broker never starts in silence beside messages that it would not serve:
+ * those of a commit log from before DLedger mode.
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'

@@ -32,7 +32,9 @@ export interface Damage {
   readonly reason: string
 }
 
-/** An entry that was durable and cannot be read any more, with the place that is known to be its. */
+/**
+ * An entry that was durable and cannot be read any more, with the place that is known to be its.
+ */
 export interface Hole extends Damage {
   /** Where the entry ends; it starts at `position`. */
   readonly endPosition: number

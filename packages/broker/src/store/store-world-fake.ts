@@ -1,4 +1,6 @@
-/** A world of messages and records for tests of the store: what is sent, and what must come of it. */
+/**
+ * A world of messages and records for tests of the store: what is sent, and what must come of it.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

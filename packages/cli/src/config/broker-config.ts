@@ -23,7 +23,9 @@ export interface BrokerConfig {
 
 /** Two keep one core thread busy: a send costs them twice what it costs that one. */
 const DEFAULT_NETWORK_THREADS = 2
-/** Each has rings and a heap of its own, about 40 MiB; Apache's sample files ask for 16 and more. */
+/**
+ * Each has rings and a heap of its own, about 40 MiB; Apache's sample files ask for 16 and more.
+ */
 const MAX_NETWORK_THREADS = 8
 /** DLedger port of a group of one, which no other node connects to. */
 const SINGLE_NODE_PORT = 40911

@@ -42,7 +42,9 @@ export interface MarkRecord extends SlotRecord {
 }
 
 export interface LostRecord extends SlotRecord {
-  /** What the node once had up to here is not all there again; undefined when nothing is missing. */
+  /**
+   * What the node once had up to here is not all there again; undefined when nothing is missing.
+   */
   readonly untilPosition: number | undefined
 }
 
