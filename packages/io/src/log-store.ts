@@ -94,6 +94,8 @@ export class LogStore {
   #committedPosition: number
   #committedIndex: number
   #checkpointBehind = true
+  /** A group that met a full disk left bytes and units behind the end. */
+  #leftBehind = false
 
   constructor(parts: StoreParts) {
     this.layout = parts.layout
@@ -133,6 +135,7 @@ export class LogStore {
     const from = this.#end.position
     assert(to > from, 'a group is not empty')
     this.#arena = arena
+    this.#leftBehind = true
     arena.forEachPiece(from, to, this.#writePiece)
     this.#data.sync()
     this.zeroAhead.written(to, to - from)
@@ -142,6 +145,7 @@ export class LogStore {
     this.#indexWriter.flush()
     assert(this.#walked.position === to, 'a group ends with an entry')
     this.#end = this.#walked
+    this.#leftBehind = false
   }
 
   /**
@@ -151,7 +155,7 @@ export class LogStore {
   truncate(position: number): LogEnd {
     assert(position <= this.#end.position, 'truncation does not lengthen the log')
     const end = this.#endAt(position)
-    if (position === this.#end.position) return end
+    if (position === this.#end.position && !this.#leftBehind) return end
     if (this.#committedPosition > position) {
       this.#committedPosition = position
       this.#committedIndex = end.index
@@ -165,6 +169,7 @@ export class LogStore {
     this.#mark.replace(this.#markOf(MarkState.RUNNING, end))
     this.#markedEnd = end
     this.holes.forget(position)
+    this.#leftBehind = false
     return end
   }
 

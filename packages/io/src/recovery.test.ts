@@ -307,3 +307,22 @@ test('what a failed sync left in the page cache is written anew by the next star
   disk.crash()
   assert.equal(openStore(CONFIG, disk).recovered.tail.lastIndex, found)
 })
+
+test('what a group left that met a full disk is gone once the log was cut before it', () => {
+  const disk = new FakeDisk(seededRandom(3))
+  const seam = new StoreFake(CONFIG, disk)
+  seam.append(60)
+  seam.settle()
+  const { end } = seam.store
+  disk.failOn({ operation: 'open', path: '/index/', errno: 'ENOSPC' })
+  seam.append(10)
+  assert.ok(seam.settle().some(({ kind }) => kind === 'full'))
+  // Another leader's log goes on where the last group that was written ended.
+  seam.client.truncate(end.position, 1)
+  seam.settle()
+  seam.core.cut(end)
+  seam.append(1, 2, 100)
+  seam.settle()
+  disk.kill()
+  assert.equal(openStore(CONFIG, disk).recovered.tail.lastIndex, 60)
+})
