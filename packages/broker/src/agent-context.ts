@@ -48,6 +48,8 @@ export interface AgentParts {
   readonly processId: number
   /** This node's disk has no space for more of the log. */
   diskFull(): boolean
+  /** Damaged entries of this node's log that are not repaired yet. */
+  damagedEntries(): number
 }
 
 export class RoleState implements RoleView {
@@ -88,6 +90,7 @@ export class AgentContext implements BrokerContext {
   readonly delayLevelsMs: readonly number[]
   readonly startedAtMs: number
   readonly diskFull: () => boolean
+  readonly damagedEntries: () => number
   /** A topic changed since the report about it. */
   topicsChanged = true
   readonly #limiter: LogLimiter
@@ -107,6 +110,7 @@ export class AgentContext implements BrokerContext {
     this.uniqueIds = new UniqueIds(this.storeHost.subarray(0, 4), parts.processId)
     this.startedAtMs = clock.wallMs()
     this.diskFull = parts.diskFull
+    this.damagedEntries = parts.damagedEntries
     this.#limiter = new LogLimiter(clock, (line) => report.log('warn', line))
     this.changes = new StateChanges({
       port,

@@ -90,6 +90,7 @@ export class TestBroker {
       store,
       processId: 4711,
       diskFull: () => this.diskFull,
+      damagedEntries: () => 0,
       report: {
         topicsChanged: () => {
           this.topicReports += 1

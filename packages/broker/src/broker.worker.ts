@@ -19,6 +19,7 @@ import {
   type BrokerNote,
   type BrokerOrder,
   type BrokerWorkerData,
+  DAMAGED_WORD_AT,
   DISK_FULL_WORD_AT,
 } from './wiring.ts'
 
@@ -28,6 +29,7 @@ let closing = false
 let draining = false
 const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
 const arena = new LogArena(shared.arena)
+const damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
 const diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
 const ownBell = new Doorbell(shared.brokerBell)
 const port = new RingCorePort({
@@ -81,6 +83,7 @@ agent = new BrokerAgent({
   port,
   store,
   processId: process.pid,
+  damagedEntries: () => Atomics.load(damagedWord, 0),
   diskFull: () => Atomics.load(diskFullWord, 0) !== 0,
   report: {
     topicsChanged: () => note(topicsNote(store.state, settings.brokerPermission)),

@@ -68,6 +68,8 @@ export interface BrokerContext {
   readonly startedAtMs: number
   /** This node's disk has no space for more of the log. */
   diskFull(): boolean
+  /** Damaged entries of this node's log that are not repaired yet. */
+  damagedEntries(): number
   answer(ticket: Ticket, answer: Answer): void
   /**
    * Tells all members of a group that its membership changed (code 40), where the group wants that.

@@ -27,6 +27,7 @@ import { TopicTable } from './topic-table.ts'
 import {
   type CoreNote,
   type CoreWorkerData,
+  DAMAGED_WORD_AT,
   DISK_FULL_WORD_AT,
   MAX_PENDING_SENDS,
   type SharedParts,
@@ -48,12 +49,14 @@ export class CoreThread {
   readonly #agent: CoreAgent
   readonly #bell: { close(): void }
   readonly #diskFullWord: Int32Array
+  readonly #damagedWord: Int32Array
   #diskFailed = false
 
   constructor(data: CoreWorkerData, note: (note: CoreNote) => void) {
     const { settings, shared, recovered } = data
     this.#settings = settings
     this.#diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
+    this.#damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
     this.#note = note
     this.#ledger = new LedgerCore(
       ledgerSettingsOf(settings),
@@ -121,6 +124,7 @@ export class CoreThread {
         Atomics.store(this.#diskFullWord, 0, full ? 1 : 0)
         this.#note({ kind: 'diskFull', full })
       },
+      onTick: () => this.#tellDamage(),
       onHandedOver: () => this.#agent.onTransferEnded(true, 'handed over'),
       onTransferred: (done, reason) => {
         if (!done) this.#agent.onTransferEnded(false, reason)
@@ -128,6 +132,12 @@ export class CoreThread {
       },
       log: (level, line) => this.#log(level, line),
     }
+  }
+
+  #tellDamage(): void {
+    const entries = this.#ledger.damagedEntries
+    if (Atomics.exchange(this.#damagedWord, 0, entries) === entries) return
+    this.#note({ kind: 'damaged', entries })
   }
 
   /** Told once this turn's last word to the peers is with the kernel: the process ends then. */

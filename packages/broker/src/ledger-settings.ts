@@ -21,6 +21,7 @@ export function ledgerSettingsOf(settings: NodeSettings): LedgerSettings {
       dataDirectory: settings.storePathDLedgerCommitLog,
       segmentBytes: settings.mappedFileSizeCommitLog,
       minimumFreeBytes: settings.minimumFreeDiskBytes,
+      scrubBytesPerSecond: settings.scrubBytesPerSecond,
     },
     segmentBytes: settings.mappedFileSizeCommitLog,
     syncBeforeAck: settings.flushDiskType === 'SYNC_FLUSH',

@@ -243,5 +243,6 @@ function nodeSettings(
     networkThreads: 1,
     logArenaSizeBytes: 32 * MIB,
     minimumFreeDiskBytes: 256 * MIB,
+    scrubBytesPerSecond: 0,
   }
 }

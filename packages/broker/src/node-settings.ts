@@ -55,6 +55,8 @@ export interface NodeSettings extends BrokerSettings {
   readonly maxIndexNum: number
   /** Below this much free space on the log's disk new messages are refused. */
   readonly minimumFreeDiskBytes: number
+  /** How fast the log's files are looked through for damage; 0: not at all. */
+  readonly scrubBytesPerSecond: number
 
   readonly registerNameServerPeriodMs: number
   /** Thread layout; see docs/decisions/0001. */

@@ -40,6 +40,8 @@ export interface BrokerStatus {
   peerPort: number
   /** No space for more of the log: new writes are refused here. */
   diskFull: boolean
+  /** Entries of the log that are damaged here and not repaired yet: they are not served. */
+  damagedEntries: number
   /** Why this node has left its group or stops; empty while all is well. */
   failure: string
   /** Processor time of the main thread since the last call, as a share of that time. */
@@ -91,6 +93,7 @@ class BrokerProcess implements RunningBroker {
   #closing = false
   #failure = ''
   #diskFull = false
+  #damagedEntries = 0
   #role = 'follower'
   #term = 0
   #leaderId = ''
@@ -223,6 +226,9 @@ class BrokerProcess implements RunningBroker {
       case 'diskFull':
         this.#diskFull = note.full
         break
+      case 'damaged':
+        this.#damagedEntries = note.entries
+        break
       case 'transferred':
         this.#log('info', `leadership transfer: ${note.reason}`)
         this.#onTransferred?.()
@@ -321,6 +327,7 @@ class BrokerProcess implements RunningBroker {
       listenPort: this.#ports.listen,
       peerPort: this.#ports.peer,
       diskFull: this.#diskFull,
+      damagedEntries: this.#damagedEntries,
       failure: this.#failure,
       mainUtilization: (busyMs - before.busyMs) / (atMs - before.atMs),
     }

@@ -63,6 +63,8 @@ export const MAX_PENDING_SENDS = 32_768
 const CORE_STATE_BYTES = 128
 /** Byte offset in `coreState` of a word that is 1 while this node's disk is full. */
 export const DISK_FULL_WORD_AT = 64
+/** Byte offset in `coreState` of the number of damaged entries that are not repaired yet. */
+export const DAMAGED_WORD_AT = 68
 /** Where the kernel spreads connections over the listeners of one port. */
 const SPREADING_SYSTEMS: readonly NodeJS.Platform[] = ['linux', 'freebsd']
 
@@ -101,6 +103,8 @@ export type CoreNote =
   /** `diskFailed`: because a write or sync failed; the reason names the file and the error. */
   | { kind: 'halted'; reason: string; diskFailed: boolean }
   | { kind: 'diskFull'; full: boolean }
+  /** Entries of the log that are damaged here and not repaired yet. */
+  | { kind: 'damaged'; entries: number }
   | { kind: 'transferred'; done: boolean; reason: string }
   | { kind: 'closed' }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }

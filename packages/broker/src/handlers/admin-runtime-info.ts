@@ -56,7 +56,7 @@ const ABSENT_PARTS: Readonly<Table> = {
   timerDequeueTps: '0.0',
 }
 
-function identity({ clock, startedAtMs, role, diskFull }: BrokerContext): Table {
+function identity({ clock, startedAtMs, role, diskFull, damagedEntries }: BrokerContext): Table {
   const runtimeSeconds = Math.floor((clock.wallMs() - startedAtMs) / 1000)
   return {
     brokerVersionDesc: OWN_VERSION_TEXT,
@@ -68,6 +68,7 @@ function identity({ clock, startedAtMs, role, diskFull }: BrokerContext): Table 
     raftTerm: String(role.term),
     raftLeaderId: role.leaderId,
     diskFull: String(diskFull()),
+    damagedEntries: String(damagedEntries()),
   }
 }
 

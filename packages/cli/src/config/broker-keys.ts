@@ -60,6 +60,7 @@ export interface BrokerKeys {
   maxHashSlotNum: number
   maxIndexNum: number
   minimumFreeDiskBytes: number
+  scrubBytesPerSecond: number
 
   maxMessageSize: number
   autoCreateTopicEnable: boolean
@@ -242,6 +243,7 @@ type StoreKey =
   | 'maxHashSlotNum'
   | 'maxIndexNum'
   | 'minimumFreeDiskBytes'
+  | 'scrubBytesPerSecond'
 
 const storeKeys: Part<StoreKey> = {
   storePathRootDir: textSetting({
@@ -293,6 +295,13 @@ const storeKeys: Part<StoreKey> = {
     defaultValue: 256 * MIB,
     min: 0,
     max: 1024 * 1024 * MIB,
+  }),
+  scrubBytesPerSecond: integerSetting({
+    doc: 'How fast the files of the log are looked through for damage, which is repaired from the other nodes: 1.5 MiB/s takes a thousandth of a core. 0: only what is read is checked. RingLedger only.',
+    unit: 'bytes',
+    defaultValue: 1.5 * MIB,
+    min: 0,
+    max: 1024 * MIB,
   }),
 }
 
