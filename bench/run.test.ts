@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Measurement } from './measure.ts'
+import { KINDS } from './suite/catalogue.ts'
 
 const RUN = fileURLToPath(new URL('./run.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'ringledger-bench-test-'))
@@ -27,22 +28,27 @@ function run(...args: string[]): Promise<Result> {
 
 test('--list names every benchmark with what it measures', async () => {
   const { code, stdout } = await run('--list')
-  const files = readdirSync(new URL('./micro/', import.meta.url))
-  const names = files.filter((file) => file.endsWith('.bench.ts')).sort()
+  const names = KINDS.flatMap((kind) => {
+    const files = readdirSync(new URL(`./${kind}/`, import.meta.url)).sort()
+    const ending = /\.(bench|scenario)\.ts$/
+    return files
+      .filter((file) => ending.test(file))
+      .map((file) => `${kind}/${file.replace(ending, '')}`)
+  })
   assert.equal(code, 0)
   assert.deepEqual(
     stdout
       .trimEnd()
       .split('\n')
       .map((line) => line.split(/\s+/)[0]),
-    names.map((file) => `micro/${file.replace('.bench.ts', '')}`),
+    names,
   )
-  for (const line of stdout.trimEnd().split('\n')) assert.match(line, /^micro\/\S+ +\S+ \S+/)
+  for (const line of stdout.trimEnd().split('\n')) assert.match(line, /^\w+\/\S+ +\S+ \S+/)
 })
 
-test('all benchmarks check their results, and --json has every figure that was shown', async () => {
+test('all micro benchmarks check their results, and --json has every figure that was shown', async () => {
   const json = join(directory, 'figures.json')
-  const { code, stdout, stderr } = await run('--quick', '--json', json)
+  const { code, stdout, stderr } = await run('micro', '--quick', '--json', json)
   assert.equal(code, 0, stdout + stderr)
   const { machine, measurements, quick } = JSON.parse(readFileSync(json, 'utf8')) as {
     machine: { node: string; cores: number }
@@ -70,7 +76,7 @@ test('one benchmark is run by its name, alone', async () => {
 test('an unknown name or option says what there is', async () => {
   const unknown = await run('micro/nothing')
   assert.equal(unknown.code, 2)
-  assert.match(unknown.stderr, /no benchmark nothing; there are .*checksums/)
+  assert.match(unknown.stderr, /no benchmark micro\/nothing; there are .*checksums/)
   const option = await run('--fast')
   assert.equal(option.code, 2)
   assert.match(option.stderr, /--fast[\s\S]*--help/)

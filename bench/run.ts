@@ -1,161 +1,115 @@
 /**
- * `pnpm bench`: runs micro benchmarks, one process for each file, so that none runs with the
- * other's compiled code or garbage. Shows each figure as it comes. Exit code 1: one failed; 2: the
- * arguments were wrong.
+ * `pnpm bench`: runs benchmarks, one process for each file, so that none runs with the other's
+ * compiled code or garbage. Shows each figure as it comes. Exit code 1: one failed or fell behind
+ * the baseline; 2: the arguments were wrong.
  */
-import { fork } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import type { ChildMessage } from './child.ts'
+import { existsSync, writeFileSync } from 'node:fs'
 import type { Measurement } from './measure.ts'
-import type { MicroBench } from './micro-bench.ts'
-import { machine, machineLine, tableHead, tableRow } from './report.ts'
+import { machine, machineLine, tableHead } from './report.ts'
+import { type Arguments, HELP, readArguments, UsageError } from './suite/arguments.ts'
+import {
+  type Baseline,
+  baselineOf,
+  baselinePath,
+  type Comparison,
+  compare,
+  MAX_FALL,
+  readBaseline,
+  writeBaseline,
+} from './suite/baseline.ts'
+import { catalogue, titleOf } from './suite/catalogue.ts'
+import { page, type Run } from './suite/page.ts'
+import { runMicro, runScenario } from './suite/run-child.ts'
+import type { Outcome } from './suite/scenario.ts'
 
-const HELP = `Measures single operations: median and 99th percentile of the time taken (of batches,
-where one is too short), the processor's time, operations and megabytes a second.
-
-usage: pnpm bench [micro/<name> ...] [options]
-
-  --list          what can be run
-  --json <file>   writes the figures and the machine to a file as well
-  --quick         only to see that everything works: the figures mean nothing
-  --help          this text
-
-A figure holds for the machine and the hour in which it was taken: compare only
-runs that followed one another on a machine with nothing else to do. Where there
-is no such machine, the processor's time is what still can be compared.
-`
-const ENDING = '.bench.ts'
-const DIRECTORY = new URL('./micro/', import.meta.url)
-
-class UsageError extends Error {}
-
-interface Arguments {
-  readonly names: readonly string[]
-  readonly json: string | undefined
-  readonly quick: boolean
-  readonly list: boolean
-  readonly help: boolean
+async function list(): Promise<void> {
+  for (const entry of catalogue()) {
+    process.stdout.write(`${entry.name.padEnd(22)} ${await titleOf(entry)}\n`)
+  }
 }
 
-function readArguments(): Arguments {
-  const known = benchNames()
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        json: { type: 'string' },
-        quick: { type: 'boolean', default: false },
-        list: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const names = positionals.map((name) => name.replace(/^micro\//, '').replace(ENDING, ''))
-    const unknown = names.find((name) => !known.includes(name))
-    if (unknown !== undefined) {
-      throw new Error(`there is no benchmark ${unknown}; there are ${known.join(', ')}`)
+async function measureAll({ entries, effort }: Arguments): Promise<Run> {
+  const startedAt = new Date()
+  const host = machine()
+  const measurements: Measurement[] = []
+  const outcomes: Outcome[] = []
+  const failed: string[] = []
+  process.stdout.write(`${machineLine(host)}\n`)
+  if (effort.quick) process.stdout.write('--quick: these figures mean nothing\n')
+  let headShown = false
+  for (const entry of entries) {
+    if (entry.kind === 'micro') {
+      if (!headShown) process.stdout.write(`\n${tableHead()}\n`)
+      headShown = true
+      const found = await runMicro(entry, effort.quick)
+      if (found === undefined) failed.push(entry.name)
+      else measurements.push(...found)
+    } else {
+      const outcome = await runScenario(entry, effort)
+      if (outcome === undefined) failed.push(entry.name)
+      else outcomes.push(outcome)
     }
-    return { ...values, json: values.json, names: names.length === 0 ? known : names }
+  }
+  const seconds = (Date.now() - startedAt.getTime()) / 1000
+  const points = outcomes.reduce((sum, outcome) => sum + outcome.points.length, 0)
+  const counted = `${measurements.length} operations, ${points} points of scenarios`
+  process.stdout.write(`\n${counted} in ${seconds.toFixed(1)} s\n`)
+  const result = { quick: effort.quick, machine: host, measurements, outcomes, failed }
+  return { startedAt: startedAt.toISOString(), ...result }
+}
+
+function write({ json, html, saveBaseline }: Arguments, run: Run, compared?: Comparison): void {
+  const { machine: host, startedAt, outcomes } = run
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(run, null, 2)}\n`)
+  if (html !== undefined) writeFileSync(html, page(run, compared))
+  if (saveBaseline === undefined) return
+  const path = baselinePath(saveBaseline, host)
+  const before = existsSync(path) ? readBaseline(path, host) : undefined
+  writeBaseline(path, baselineOf(host, startedAt, outcomes), before)
+}
+
+function compareWith(baseline: Baseline, run: Run): Comparison {
+  const comparison = compare(baseline, run.outcomes)
+  process.stdout.write(`\nratios against the baseline of ${baseline.startedAt}\n`)
+  for (const line of comparison.lines) process.stdout.write(`  ${line}\n`)
+  for (const line of comparison.fallen) {
+    process.stdout.write(`FELL by more than ${MAX_FALL * 100} %: ${line}\n`)
+  }
+  return comparison
+}
+
+async function main(): Promise<number> {
+  const given = readArguments(process.argv.slice(2))
+  if (given.help) process.stdout.write(HELP)
+  else if (given.list) await list()
+  else return await run(given)
+  return 0
+}
+
+async function run(given: Arguments): Promise<number> {
+  const baseline = baselineBefore(given)
+  const result = await measureAll(given)
+  const compared = baseline === undefined ? undefined : compareWith(baseline, result)
+  write(given, result, compared)
+  return result.failed.length > 0 || (compared?.fallen.length ?? 0) > 0 ? 1 : 0
+}
+
+/** Read first: an hour of measuring is not to end with a path that was wrong. */
+function baselineBefore({ baseline, saveBaseline, effort }: Arguments): Baseline | undefined {
+  if (effort.quick && saveBaseline !== undefined) {
+    throw new UsageError('--save-baseline with --quick: its figures mean nothing')
+  }
+  if (baseline === undefined) return undefined
+  try {
+    const host = machine()
+    return readBaseline(baselinePath(baseline, host), host)
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
 }
 
-function benchNames(): string[] {
-  const files = readdirSync(DIRECTORY).filter((file) => file.endsWith(ENDING))
-  return files.map((file) => file.slice(0, -ENDING.length)).sort()
-}
-
-async function list(): Promise<void> {
-  for (const name of benchNames()) {
-    const { bench } = (await import(new URL(name + ENDING, DIRECTORY).href)) as {
-      bench: MicroBench
-    }
-    process.stdout.write(`micro/${name.padEnd(16)} ${bench.title}\n`)
-  }
-}
-
-/** A line that the next one replaces, for people who watch. */
-class Progress {
-  readonly #shown: boolean = process.stderr.isTTY === true
-
-  show(text: string): void {
-    if (this.#shown) process.stderr.write(`\r\x1b[K${text}`)
-  }
-
-  clear(): void {
-    this.show('')
-  }
-}
-
-/** Runs one file in a process of its own; undefined when it failed, which was said. */
-function runBench(name: string, quick: boolean): Promise<Measurement[] | undefined> {
-  const measurements: Measurement[] = []
-  const progress = new Progress()
-  let failure: string | undefined
-  const child = fork(fileURLToPath(new URL('./child.ts', import.meta.url)), [
-    new URL(name + ENDING, DIRECTORY).href,
-    name,
-    quick ? 'quick' : 'full',
-  ])
-  process.stdout.write(`micro/${name}\n`)
-  progress.show('  starts')
-  child.on('message', (message: ChildMessage) => {
-    progress.clear()
-    if (message.kind === 'measured') {
-      measurements.push(message.measurement)
-      process.stdout.write(`${tableRow(message.measurement)}\n`)
-    } else if (message.kind === 'measuring') {
-      progress.show(`  ${message.number} of ${message.count}: ${message.operation} …`)
-    } else {
-      failure = message.reason
-    }
-  })
-  return new Promise((resolve) => {
-    child.on('error', (error) => {
-      failure ??= error.message
-    })
-    child.on('close', (code, signal) => {
-      progress.clear()
-      if (code === 0 && failure === undefined) return resolve(measurements)
-      const reason = failure ?? `its process ended with ${signal ?? `code ${code}`}`
-      process.stdout.write(`  FAILED: ${reason}\n`)
-      resolve(undefined)
-    })
-  })
-}
-
-async function run({ names, json, quick }: Arguments): Promise<boolean> {
-  const startedAt = new Date()
-  const host = machine()
-  const measurements: Measurement[] = []
-  let ok = true
-  process.stdout.write(`${machineLine(host)}\n`)
-  if (quick) process.stdout.write('--quick: these figures mean nothing\n')
-  process.stdout.write(`\n${tableHead()}\n`)
-  for (const name of names) {
-    const found = await runBench(name, quick)
-    if (found === undefined) ok = false
-    else measurements.push(...found)
-  }
-  const seconds = (Date.now() - startedAt.getTime()) / 1000
-  process.stdout.write(`\n${measurements.length} operations in ${seconds.toFixed(1)} s\n`)
-  if (json !== undefined) {
-    const result = { startedAt: startedAt.toISOString(), quick, machine: host, measurements }
-    writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`)
-  }
-  return ok
-}
-
-async function main(): Promise<number> {
-  const given = readArguments()
-  if (given.help) process.stdout.write(HELP)
-  else if (given.list) await list()
-  else return (await run(given)) ? 0 : 1
-  return 0
-}
-
+// What a child has started goes when it ends, and it ends when this process is gone.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -9,12 +9,26 @@ import { queueEnds } from '../../test/load/audit.ts'
 export const TOPIC = 'Resilience'
 const START_ATTEMPTS = 5
 
-/** Runs with a group of its own; the end of its logs is shown when that fails. */
-export async function withGroup<T>(
+export interface GroupOptions {
+  readonly nodes: 1 | 3
+  /** Lines for every broker.conf. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly queues: number
+}
+
+export function withGroup<T>(
   settings: Readonly<Record<string, string>>,
   run: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
-  const cluster = await startGroup(settings)
+  return withBrokers({ nodes: 3, settings, queues: 4 }, run)
+}
+
+/** Runs with a group of its own; the end of its logs is shown when that fails. */
+export async function withBrokers<T>(
+  options: GroupOptions,
+  run: (cluster: Cluster) => Promise<T>,
+): Promise<T> {
+  const cluster = await startGroup(options)
   try {
     return await run(cluster)
   } catch (error) {
@@ -25,11 +39,11 @@ export async function withGroup<T>(
   }
 }
 
-async function startGroup(settings: Readonly<Record<string, string>>): Promise<Cluster> {
+export async function startGroup({ nodes, settings, queues }: GroupOptions): Promise<Cluster> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const cluster = await Cluster.start({ nodes: 3, settings })
-      await cluster.createTopic(TOPIC, 4)
+      const cluster = await Cluster.start({ nodes, settings })
+      await cluster.createTopic(TOPIC, queues)
       return cluster
     } catch (error) {
       // Another program may take a port between the look at it and the start of a broker.

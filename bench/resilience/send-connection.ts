@@ -20,19 +20,23 @@ export interface SendConnectionHandlers {
   onClosed(): void
 }
 
-interface Template {
+export interface SendTemplate {
   readonly frame: Buffer
   readonly opaqueAt: number
 }
 
 /** The frames of a topic, one for each queue. */
-export function sendTemplates(topic: string, bodyBytes: number): Template[] {
-  return Array.from({ length: QUEUES }, (_, queueId) => {
+export function sendTemplates(
+  topic: string,
+  bodyBytes: number,
+  queues: number = QUEUES,
+): SendTemplate[] {
+  return Array.from({ length: queues }, (_, queueId) => {
     const ext = {
-      a: 'resilience',
+      a: 'bench',
       b: topic,
       c: 'TBW102',
-      d: String(QUEUES),
+      d: String(queues),
       e: String(queueId),
       f: '0',
       g: String(Date.now()),
@@ -50,7 +54,7 @@ export function sendTemplates(topic: string, bodyBytes: number): Template[] {
 }
 
 export class SendConnection {
-  readonly #templates: readonly Template[]
+  readonly #templates: readonly SendTemplate[]
   readonly #handlers: SendConnectionHandlers
   readonly #socket: Socket
   #batch = Buffer.allocUnsafeSlow(BATCH_BYTES)
@@ -62,7 +66,7 @@ export class SendConnection {
 
   private constructor(
     socket: Socket,
-    templates: readonly Template[],
+    templates: readonly SendTemplate[],
     handlers: SendConnectionHandlers,
   ) {
     this.#socket = socket
@@ -80,7 +84,7 @@ export class SendConnection {
   /** @throws Error when nobody accepts there. */
   static open(
     address: string,
-    templates: readonly Template[],
+    templates: readonly SendTemplate[],
     handlers: SendConnectionHandlers,
     timeoutMs: number,
   ): Promise<SendConnection> {
@@ -106,7 +110,9 @@ export class SendConnection {
 
   /** Sends one message; its answer names `lane`. */
   send(lane: number): void {
-    const { frame, opaqueAt } = this.#templates[this.#sent++ % QUEUES] as Template
+    const { frame, opaqueAt } = this.#templates[
+      this.#sent++ % this.#templates.length
+    ] as SendTemplate
     if (this.#batchBytes + frame.length > this.#batch.length) this.#flush()
     if (frame.length > this.#batch.length) this.#batch = Buffer.allocUnsafeSlow(2 * frame.length)
     const at = this.#batchBytes
