@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import type { MicroBench } from '../micro-bench.ts'
 import type { Scenario } from './scenario.ts'
 
-export const KINDS = ['micro', 'scenario', 'growth'] as const
+export const KINDS = ['micro', 'scenario', 'peers', 'growth'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Entry {
@@ -13,7 +13,7 @@ export interface Entry {
   readonly url: string
 }
 
-/** Growth takes long: only when it is asked for. */
+/** Peers need programs of others, and growth takes long: only when they are asked for. */
 const BY_DEFAULT: readonly Kind[] = ['micro', 'scenario']
 
 export function catalogue(): Entry[] {
