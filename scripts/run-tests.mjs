@@ -63,10 +63,10 @@ function title(name) {
 }
 
 /** A program whose exit code is the result: counts as one test. */
-async function check(name, command, args) {
+async function check(name, command, args, limitMinutes = 5) {
   if (interrupted) return
   title(name)
-  const ok = await run(command, args, 5 * MINUTE)
+  const ok = await run(command, args, limitMinutes * MINUTE)
   total[ok ? 'passed' : 'failed']++
   process.stdout.write(ok ? '  ok\n' : `  FAILED ${name}\n`)
 }
@@ -115,8 +115,13 @@ async function main() {
   await check('types', join(BIN, 'tsc'), ['-p', 'tsconfig.json', '--noEmit'])
   await tests('house', testFiles('test', isHouse), unitLimits)
   await tests('unit', [...testFiles('packages'), ...testFiles('bench')], unitLimits)
-  await check('simulation', NODE, ['test/sim/run.ts', '--seeds', '2000', '--jobs', '2'])
-  await check('simulation finds bugs', NODE, ['test/sim/run.ts', '--mutate', 'all', '--jobs', '2'])
+  await check('simulation', NODE, ['test/sim/run.ts', '--seeds', '2000', '--jobs', '2'], 10)
+  await check(
+    'simulation finds bugs',
+    NODE,
+    ['test/sim/run.ts', '--mutate', 'all', '--jobs', '2'],
+    8,
+  )
   const whole = testFiles('test', (path) => !isHouse(path))
   if (whole.length > 0) {
     const limits = { limitMs: 24 * MINUTE, testLimitMs: 10 * MINUTE, concurrency: 1 }

@@ -6,14 +6,14 @@
 import { type Clock, type Random, randomBetween, seededRandom } from '@ringledger/base'
 import { type PeerMessage, Role } from '@ringledger/consensus'
 import {
-  allocateIoPort,
   type IoPort,
   type LogStore,
   openStore,
   type Recovered,
   type StoreConfig,
 } from '@ringledger/io'
-import { Doorbell, LogArena, type LogArenaShared } from 'sharedarraybuffer-ringbuffer'
+import type { LogArenaShared } from 'sharedarraybuffer-ringbuffer'
+import { Ending, Stopped } from './ending.ts'
 import { ensure } from './failure.ts'
 import type { Frame } from './frames.ts'
 import { decodeFrame, payloadStartOf } from './frames.ts'
@@ -22,26 +22,12 @@ import { NodeLog } from './node-log.ts'
 import { SimProcess } from './process.ts'
 import { EventKind, SLOT_MS, TICK_SLOTS } from './scheduler.ts'
 import type { SimSettings } from './settings.ts'
+import { clearShared, type SharedMemory } from './shared-memory.ts'
 import { SimDisk } from './sim-disk.ts'
 import type { World } from './world.ts'
 
-/** Thrown by the disk to stop a process in the middle of a call. */
-export class Stopped extends Error {}
-
 /** One that finds the damage, one that finds its neighbours made good, one that finds nothing. */
 const MAX_PASSES = 4
-/** Words of a ring's control page that begin anew with a process. */
-const RING_CONTROL_BYTES = 512
-const RING_KEPT_BYTES = 8
-
-export const Ending = {
-  /** The process dies; the machine goes on. */
-  kill: 'kill',
-  /** The machine loses power. */
-  power: 'power',
-} as const
-export type Ending = (typeof Ending)[keyof typeof Ending]
-
 export class Machine implements Witness {
   readonly world: World
   readonly number: number
@@ -160,7 +146,7 @@ export class Machine implements Witness {
     const { world } = this
     this.#restartPlanned = false
     if (this.up || this.refused) return
-    this.#clearShared()
+    clearShared(this.arenaShared, this.port)
     let opened: ReturnType<typeof openStore>
     try {
       opened = openStore(this.storeConfig, this.disk)
@@ -518,38 +504,5 @@ export class Machine implements Witness {
       this.cutPending = position
       return truncate(position)
     }
-  }
-
-  /** A new process finds its shared memory empty. */
-  #clearShared(): void {
-    Buffer.from(this.arenaShared.data).fill(0)
-    Buffer.from(this.arenaShared.control).fill(0)
-    for (const ring of [this.port.commands, this.port.events]) {
-      Buffer.from(ring, RING_KEPT_BYTES, RING_CONTROL_BYTES - RING_KEPT_BYTES).fill(0)
-    }
-    Buffer.from(this.port.suspect).fill(0)
-    Buffer.from(this.port.repair).fill(0)
-  }
-}
-
-/** Shared memory of one member, used again by the next run. */
-export class SharedMemory {
-  #port: IoPort | undefined
-  readonly coreBell: SharedArrayBuffer = Doorbell.allocate()
-  readonly #arenas = new Map<number, LogArenaShared>()
-
-  portFor({ maxEntryBytes }: SimSettings): IoPort {
-    this.#port ??= allocateIoPort(maxEntryBytes)
-    return this.#port
-  }
-
-  arena(settings: SimSettings): LogArenaShared {
-    const { arenaBytes, maxEntryBytes } = settings
-    let arena = this.#arenas.get(arenaBytes)
-    if (arena === undefined) {
-      arena = LogArena.allocate({ sizeBytes: arenaBytes, maxEntryBytes })
-      this.#arenas.set(arenaBytes, arena)
-    }
-    return arena
   }
 }

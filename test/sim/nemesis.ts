@@ -4,7 +4,8 @@
  */
 import { LedgerError, type Random, randomBetween } from '@ringledger/base'
 import { DiskError, type FakeOperation } from '@ringledger/io'
-import { Ending, type Machine } from './machine.ts'
+import { Ending } from './ending.ts'
+import type { Machine } from './machine.ts'
 import { rot } from './rot.ts'
 import { EventKind, TICK_SLOTS } from './scheduler.ts'
 import type { FaultWeights } from './settings.ts'
