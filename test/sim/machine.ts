@@ -14,20 +14,17 @@ import {
 } from '@ringledger/io'
 import type { LogArenaShared } from 'sharedarraybuffer-ringbuffer'
 import { Ending, Stopped } from './ending.ts'
-import { ensure } from './failure.ts'
-import type { Frame } from './frames.ts'
-import { decodeFrame, payloadStartOf } from './frames.ts'
+import { ensure, judgeLine } from './failure.ts'
+import { decodeFrame, type Frame, payloadStartOf } from './frames.ts'
 import type { Witness } from './history.ts'
 import { NodeLog } from './node-log.ts'
 import { SimProcess } from './process.ts'
 import { EventKind, SLOT_MS, TICK_SLOTS } from './scheduler.ts'
-import type { SimSettings } from './settings.ts'
+import { MAX_PASSES, type SimSettings } from './settings.ts'
 import { clearShared, type SharedMemory } from './shared-memory.ts'
 import { SimDisk } from './sim-disk.ts'
 import type { World } from './world.ts'
 
-/** One that finds the damage, one that finds its neighbours made good, one that finds nothing. */
-const MAX_PASSES = 4
 export class Machine implements Witness {
   readonly world: World
   readonly number: number
@@ -430,13 +427,8 @@ export class Machine implements Witness {
     this.world.nemesis.onFailStop(this)
   }
 
-  /** What the shipped code calls an error must be one that was put there. */
   onLog(level: string, line: string): void {
-    const caused = line.startsWith('the disk is full') || this.world.counts.bitFlips > 0
-    if (level === 'error' && !caused) {
-      const unread = line.startsWith('cannot read the log')
-      ensure(unread && /injected|do not hold/.test(line), `${this.name} says: ${line}`)
-    }
+    judgeLine(this.name, level, line, this.world.counts.bitFlips > 0)
     this.world.trace.print && this.world.trace.line(this.number, `${level}: ${line}`)
   }
 

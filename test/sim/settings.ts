@@ -57,6 +57,12 @@ function pick<Value>(random: Random, values: readonly Value[]): Value {
   return values[randomBetween(random, 0, values.length)] as Value
 }
 
+/**
+ * Passes of a scrub: one that finds the damage, one that finds its neighbours made good, one that
+ * finds nothing.
+ */
+export const MAX_PASSES = 4
+
 /** Every kind is off in some runs, so that what only shows without it is met, too. */
 function weights(random: Random): FaultWeights {
   const weight = (high: number): number => (random() < 0.3 ? 0 : random() * high)
