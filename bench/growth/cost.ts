@@ -7,7 +7,6 @@ import type { Context, Figures, Plot } from '../suite/scenario.ts'
 
 const CONNECTIONS = 4
 const WINDOW = 64
-const FILL_STEP_SECONDS = 1
 
 export function costPlots(x: string): Plot[] {
   const of = (title: string, ...figures: string[]): Plot => ({ title, x, figures, logX: true })
@@ -53,22 +52,4 @@ async function restartMs(
   const tookMs = performance.now() - startedMs
   await cluster.whole()
   return tookMs
-}
-
-/** Sends until at least so many are acknowledged; returns how many. */
-export async function fill(
-  address: string,
-  templates: readonly SendTemplate[],
-  count: number,
-  onProgress: (acknowledged: number) => void,
-): Promise<number> {
-  const load = { address, templates, connections: CONNECTIONS, window: 256, warmupSeconds: 0 }
-  let acknowledged = 0
-  while (acknowledged < count) {
-    const step = await sendLoad({ ...load, seconds: FILL_STEP_SECONDS })
-    if (step.acknowledged === 0) throw new Error('nothing is acknowledged any more')
-    acknowledged += step.acknowledged
-    onProgress(acknowledged)
-  }
-  return acknowledged
 }

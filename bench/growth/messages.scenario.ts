@@ -1,8 +1,9 @@
 /** What a longer log costs. */
+import { fill } from '../load/fill.ts'
 import { TOPIC, withBrokers } from '../resilience/group.ts'
 import { sendTemplates } from '../resilience/send-connection.ts'
 import type { Scenario } from '../suite/scenario.ts'
-import { costPlots, fill, measureCost } from './cost.ts'
+import { costPlots, measureCost } from './cost.ts'
 
 const QUEUES = 8
 const BODY_BYTES = 128

@@ -1,9 +1,10 @@
 /** What more queues cost: topics of eight, up to ten thousand queues, all written to. */
+import { fill } from '../load/fill.ts'
 import { createTopics } from '../load/topics.ts'
 import { withBrokers } from '../resilience/group.ts'
 import { sendTemplates } from '../resilience/send-connection.ts'
 import type { Scenario } from '../suite/scenario.ts'
-import { costPlots, fill, measureCost } from './cost.ts'
+import { costPlots, measureCost } from './cost.ts'
 
 const QUEUES = 8
 const BODY_BYTES = 128

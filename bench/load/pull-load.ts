@@ -4,6 +4,7 @@
  */
 import { RemotingClient } from '@ringledger/network'
 import { msgTotalSize, RequestCode, ResponseCode } from '@ringledger/protocol'
+import { eventually } from '../../test/harness/eventually.ts'
 
 export interface PullOptions {
   readonly address: string
@@ -59,6 +60,23 @@ export async function pullAll(options: PullOptions): Promise<PullResult> {
     return { messages, bytes, seconds: (performance.now() - startedMs) / 1000 }
   } finally {
     await Promise.all(clients.map((client) => client.close()))
+  }
+}
+
+/** Resolves when so many messages can be read: one is acknowledged a moment before it can. */
+export async function readable(options: PullOptions, messages: number): Promise<void> {
+  const [client] = (await connect(options.address, 1)) as [RemotingClient]
+  const ends = async (): Promise<true | undefined> => {
+    let sum = 0
+    for (let queueId = 0; queueId < options.queues; queueId++) {
+      sum += await endOf(client, options.topic, queueId)
+    }
+    return sum >= messages ? true : undefined
+  }
+  try {
+    await eventually(ends, { what: `${messages} readable messages`, limitMs: TIMEOUT_MS })
+  } finally {
+    await client.close()
   }
 }
 

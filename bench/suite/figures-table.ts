@@ -26,7 +26,8 @@ export function figureTitle(name: string): string {
   const unit = unitOf(name)
   const words = name
     .slice(0, name.length - unit.ending.length)
-    .replace(/^p999$/, 'p99.9')
+    .replace(/^p999/, 'p99.9')
+    .replace(/At(\d+)$/, ' at $1 %')
     .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
   return `${words}${unit.text}`
 }
