@@ -67,16 +67,21 @@ async function start(batchPush: boolean): Promise<RunningPeer> {
   }
 }
 
-/** Resolves when all are registered and one of them leads. */
+/** Resolves when all are registered and one of them leads. @throws Error when a process ends. */
 function leaderOf(nameServer: string, started: readonly OwnProcess[]): Promise<string> {
-  return eventually(
+  const ended = Promise.race(started.map((one) => one.ended())).then(() => {
+    throw new Error('a process of Apache RocketMQ has ended')
+  })
+  // It does when it is stopped, long after the race.
+  ended.catch(() => {})
+  const leader = eventually(
     async () => {
-      if (!started.every(({ runs }) => runs)) throw new Error('a process of the peer has ended')
       const known = await brokerIds(nameServer, GROUP).catch(() => new Map<number, string>())
       return known.size === NODES.length ? known.get(0) : undefined
     },
-    { what: 'a leader of the peer', limitMs: START_LIMIT_MS },
+    { what: 'a leader of Apache RocketMQ', limitMs: START_LIMIT_MS },
   )
+  return Promise.race([leader, ended])
 }
 
 class JavaGroup {
