@@ -17,13 +17,16 @@ export class FillerMender {
   readonly #data: SegmentFiles
   readonly #table: IndexTable
   readonly #scan: EntryScan
-  readonly #expected: Buffer = Buffer.alloc(PART_BYTES)
-  readonly #found: Buffer = Buffer.alloc(PART_BYTES)
+  readonly #expected: Buffer
+  readonly #found: Buffer
 
   constructor(data: SegmentFiles, table: IndexTable, scan: EntryScan) {
     this.#data = data
     this.#table = table
     this.#scan = scan
+    const partBytes = Math.min(PART_BYTES, data.segmentBytes)
+    this.#expected = Buffer.alloc(partBytes)
+    this.#found = Buffer.alloc(partBytes)
   }
 
   /** True when the filler behind `end` was damaged and is whole again, durably. */
@@ -40,7 +43,7 @@ export class FillerMender {
   fill(from: number): boolean {
     const to = startsBehind(from, this.#data.segmentBytes)[1]
     if (to === undefined || this.#isWhole(from, to)) return false
-    for (let at = from; at < to; at += PART_BYTES) {
+    for (let at = from; at < to; at += this.#expected.length) {
       const sizeBytes = this.#expect(at, from, to)
       this.#data.writeAt(at, this.#expected, 0, sizeBytes)
     }
@@ -49,7 +52,7 @@ export class FillerMender {
   }
 
   #isWhole(from: number, to: number): boolean {
-    for (let at = from; at < to; at += PART_BYTES) {
+    for (let at = from; at < to; at += this.#expected.length) {
       const sizeBytes = this.#expect(at, from, to)
       const count = this.#data.readAt(at, this.#found, 0, sizeBytes)
       if (count < sizeBytes) return false
@@ -67,6 +70,6 @@ export class FillerMender {
       writeBlank(expected, view, 0, BLANK_HEADER_BYTES)
       view.setInt32(4, to - from)
     }
-    return Math.min(PART_BYTES, to - at)
+    return Math.min(expected.length, to - at)
   }
 }

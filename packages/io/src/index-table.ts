@@ -34,7 +34,7 @@ export interface UnitCursor {
 export class IndexTable {
   readonly unit: UnitCursor = { position: 0, sizeBytes: 0, term: 0 }
   readonly #source: UnitSource
-  readonly #block: Buffer = Buffer.alloc(BLOCK_UNITS * INDEX_UNIT_BYTES)
+  readonly #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_UNITS * INDEX_UNIT_BYTES)
   readonly #view: DataView
 
   constructor(source: UnitSource) {
@@ -141,7 +141,7 @@ export interface UnitTarget {
 /** Gathers units of entries that follow one another and writes them in long runs. */
 export class IndexWriter {
   readonly #target: UnitTarget
-  readonly #block: Buffer = Buffer.alloc(BLOCK_UNITS * INDEX_UNIT_BYTES)
+  readonly #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_UNITS * INDEX_UNIT_BYTES)
   readonly #view: DataView
   #first = 0
   #count = 0

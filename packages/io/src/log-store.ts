@@ -343,7 +343,7 @@ export class LogStore {
 
   #careParts(): CareParts {
     const { data, index, table } = { data: this.#data, index: this.#index, table: this.#table }
-    const scan = new EntryScan(data, CARE_WINDOW_BYTES)
+    const scan = new EntryScan(data, Math.min(CARE_WINDOW_BYTES, data.segmentBytes))
     return {
       data,
       index,

@@ -22,11 +22,11 @@ type Phase = (typeof Phase)[keyof typeof Phase]
 
 export class Scrub {
   readonly #parts: CareParts
-  readonly #units: Buffer = Buffer.alloc(MAX_UNITS * INDEX_UNIT_BYTES)
-  readonly #stored: Buffer = Buffer.alloc(MAX_UNITS * INDEX_UNIT_BYTES)
+  readonly #units: Buffer
+  readonly #stored: Buffer
   readonly #view: DataView
-  readonly #zeros: Buffer = Buffer.alloc(ZERO_PART_BYTES)
-  readonly #part: Buffer = Buffer.alloc(ZERO_PART_BYTES)
+  readonly #zeros: Buffer
+  readonly #part: Buffer
   #phase: Phase = Phase.DONE
   #at: LogEnd = { position: 0, index: -1, term: -1, chainCrc: 0 }
   #tailAt = 0
@@ -35,6 +35,13 @@ export class Scrub {
 
   constructor(parts: CareParts) {
     this.#parts = parts
+    // Small segments, small parts: a store of tests is opened a million times.
+    const partBytes = Math.min(ZERO_PART_BYTES, parts.data.segmentBytes)
+    const unitBytes = Math.min(MAX_UNITS * INDEX_UNIT_BYTES, partBytes)
+    this.#units = Buffer.alloc(unitBytes)
+    this.#stored = Buffer.alloc(unitBytes)
+    this.#zeros = Buffer.alloc(partBytes)
+    this.#part = Buffer.alloc(partBytes)
     this.#view = new DataView(this.#units.buffer, this.#units.byteOffset, this.#units.length)
   }
 
@@ -193,7 +200,7 @@ export class Scrub {
   }
 
   #noteUnit(position: number, sizeBytes: number, index: number, term: number): void {
-    if (this.#unitCount === MAX_UNITS) this.#compareUnits()
+    if ((this.#unitCount + 1) * INDEX_UNIT_BYTES > this.#units.length) this.#compareUnits()
     const offset = this.#unitCount * INDEX_UNIT_BYTES
     writeIndexUnit(this.#view, offset, position, sizeBytes, index, term)
     this.#unitCount++
@@ -218,7 +225,7 @@ export class Scrub {
   /** Everything from `from` to the last file's end is zero, or is made so. */
   #tail(files: SegmentFiles, from: number, maxBytes: number, next: Phase): number {
     const at = Math.max(from, this.#tailAt)
-    const sizeBytes = Math.min(files.endPosition - at, ZERO_PART_BYTES, maxBytes)
+    const sizeBytes = Math.min(files.endPosition - at, this.#part.length, maxBytes)
     if (sizeBytes <= 0) {
       this.#phase = next
       this.#tailAt = 0
