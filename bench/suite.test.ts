@@ -125,7 +125,7 @@ test('options that are no numbers are refused', () => {
 test('the unit of a figure is read off its name', () => {
   assert.equal(figureTitle('acknowledgedPerSecond'), 'acknowledged/s')
   assert.equal(figureTitle('p999Ms'), 'p99.9 ms')
-  assert.equal(figureTitle('p999At50Ms'), 'p99.9 at 50 % ms')
+  assert.equal(figureTitle('p999At50Ms'), 'p99.9 ms at 50 %')
   assert.equal(figureTitle('residentBytes'), 'resident MiB')
   assert.equal(figureText('residentBytes', 5 * 2 ** 20), '5.00')
   assert.equal(figureText('slowestShare', 0.995), '99.5')

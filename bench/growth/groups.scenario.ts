@@ -35,6 +35,7 @@ async function commitOffsets(address: string, from: number, to: number): Promise
   await client.connect(address)
   try {
     for (let group = from; group < to; group++) {
+      await createGroup(client, group)
       await Promise.all(
         Array.from({ length: QUEUES }, (_, queueId) => commitOffset(client, group, queueId)),
       )
@@ -44,6 +45,11 @@ async function commitOffsets(address: string, from: number, to: number): Promise
   }
 }
 
+async function createGroup(client: RemotingClient, group: number): Promise<void> {
+  const body = Buffer.from(JSON.stringify({ groupName: `Group${group}` }))
+  await done(client, { code: RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, body })
+}
+
 async function commitOffset(client: RemotingClient, group: number, queueId: number): Promise<void> {
   const ext = {
     consumerGroup: `Group${group}`,
@@ -51,7 +57,15 @@ async function commitOffset(client: RemotingClient, group: number, queueId: numb
     queueId: String(queueId),
     commitOffset: '0',
   }
-  const request = { code: RequestCode.UPDATE_CONSUMER_OFFSET, ext }
+  await done(client, { code: RequestCode.UPDATE_CONSUMER_OFFSET, ext })
+}
+
+/** @throws Error when it is refused. */
+async function done(
+  client: RemotingClient,
+  request: Parameters<RemotingClient['request']>[0],
+): Promise<void> {
   const { code, remark } = await client.request(request, TIMEOUT_MS)
-  if (code !== ResponseCode.SUCCESS) throw new Error(`a commit: code ${code} ${remark ?? ''}`)
+  if (code === ResponseCode.SUCCESS) return
+  throw new Error(`request ${request.code}: code ${code} ${remark ?? ''}`)
 }

@@ -21,15 +21,13 @@ const LABEL_COLUMNS = 34
 const COLUMN_GAP = 2
 const LEAST_COLUMNS = 9
 
-/** `p99Ms` as `p99 ms`, `sentBytes` as `sent MiB`. */
+/** `p99Ms` as `p99 ms`, `sentBytes` as `sent MiB`, `p99At50Ms` (of the peak) as `p99 ms at 50 %`. */
 export function figureTitle(name: string): string {
   const unit = unitOf(name)
-  const words = name
-    .slice(0, name.length - unit.ending.length)
-    .replace(/^p999/, 'p99.9')
-    .replace(/At(\d+)$/, ' at $1 %')
-    .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
-  return `${words}${unit.text}`
+  const bare = name.slice(0, name.length - unit.ending.length).replace(/^p999/, 'p99.9')
+  const [what = '', percent] = bare.split(/At(?=\d+$)/)
+  const words = what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  return `${words}${unit.text}${percent === undefined ? '' : ` at ${percent} %`}`
 }
 
 export function figureText(name: string, value: number | undefined): string {
