@@ -54,10 +54,22 @@ test('percentiles are those of the values, to three digits', () => {
   }
 })
 
+test('no percentile is above the largest value', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: 1e7 }), { minLength: 1 }), (micros) => {
+      const recorder = new LatencyRecorder()
+      for (const us of micros) recorder.record(0, us / 1000)
+      const { p50Ms, p90Ms, p99Ms, p999Ms, maxMs } = recorder.summary()
+      assert.ok(p50Ms <= p90Ms && p90Ms <= p99Ms && p99Ms <= p999Ms && p999Ms <= maxMs)
+    }),
+  )
+})
+
 test('without a value there is no figure, and a clock that went back is no error', () => {
   const recorder = new LatencyRecorder()
   assert.ok(Number.isNaN(recorder.summary().p99Ms))
   assert.ok(Number.isNaN(recorder.summary().maxMs))
+  assert.ok(Number.isNaN(recorder.summary().p50Ms))
   recorder.record(10, 9)
   assert.equal(recorder.summary().maxMs, 0)
 })

@@ -164,6 +164,8 @@ test('a plot has a curve for each group, and leaves out what could not be measur
   const svg = plotSvg({ title: 'a < b', x: 'rate', figures: ['p99Ms'] }, POINTS)
   assert.equal(svg.match(/<polyline/g)?.length, 2)
   assert.equal(svg.match(/<circle/g)?.length, 2)
+  const one = plotSvg({ title: '', x: '', figures: ['p99Ms'], group: 'theirs' }, POINTS)
+  assert.equal(one.match(/<polyline/g)?.length, 1)
   assert.ok(svg.includes('a &lt; b'))
   assert.ok(!svg.includes('NaN'))
 })

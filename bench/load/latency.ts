@@ -42,6 +42,8 @@ export class LatencyRecorder {
   /** NaN when nothing was recorded: no figure is better than a zero that looks like one. */
   #at(percentile: number): number {
     if (this.count === 0) return Number.NaN
-    return this.#histogram.getValueAtPercentile(percentile) / US_PER_MS
+    // The upper end of a bucket, which may lie above all that is in it.
+    const valueUs = this.#histogram.getValueAtPercentile(percentile)
+    return Math.min(valueUs, this.#histogram.maxValue) / US_PER_MS
   }
 }

@@ -34,6 +34,8 @@ export interface SendResult {
   readonly senderDelay: LatencySummary
   /** Refusals of messages that were meant to start in the time measured. */
   readonly failures: ReadonlyMap<string, number>
+  /** Processor time of this process for each acknowledgement: what the load takes of the machine. */
+  readonly processorPerMessageUs: number
   /** Due, and without an answer when the load ended. */
   readonly unanswered: number
 }
@@ -77,6 +79,7 @@ class SendLoad {
   }
 
   async run(): Promise<SendResult> {
+    const before = process.cpuUsage()
     try {
       await this.#open()
       await new Promise<void>((resolve, reject) => {
@@ -87,7 +90,8 @@ class SendLoad {
         if (this.#options.rate === undefined) this.#startClosed()
         else this.#startOpen(this.#options.rate, startMs)
       })
-      return this.#result()
+      const { user, system } = process.cpuUsage(before)
+      return this.#result((user + system) / Math.max(1, this.#acknowledged))
     } finally {
       this.#over = true
       clearTimeout(this.#drainTimer)
@@ -211,7 +215,7 @@ class SendLoad {
     this.#onOver(new Error(reason))
   }
 
-  #result(): SendResult {
+  #result(processorPerMessageUs: number): SendResult {
     const nowMs = performance.now()
     const waiting = this.#lanes.waiting().filter((at) => this.#isMeasured(at))
     for (const intendedMs of waiting) this.#latency.record(intendedMs, nowMs)
@@ -224,6 +228,7 @@ class SendLoad {
       latency,
       senderDelay: this.#senderDelay.summary(),
       failures: this.#failures,
+      processorPerMessageUs,
       unanswered: waiting.length + this.#unsent,
     }
   }

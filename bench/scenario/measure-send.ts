@@ -43,8 +43,9 @@ export function measureRate(to: Target, rate: number, context: Context): Promise
 
 export function closedFigures(result: SendResult): Figures {
   const { p50Ms, p99Ms, p999Ms, maxMs } = result.latency
-  const { acknowledgedPerSecond } = result
-  return { acknowledgedPerSecond, p50Ms, p99Ms, p999Ms, maxMs, failed: failedOf(result) }
+  const { acknowledgedPerSecond, processorPerMessageUs: loadProcessorUs } = result
+  const failed = failedOf(result)
+  return { acknowledgedPerSecond, p50Ms, p99Ms, p999Ms, maxMs, loadProcessorUs, failed }
 }
 
 export function openFigures(rate: number, result: SendResult): Figures {

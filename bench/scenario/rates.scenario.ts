@@ -12,6 +12,7 @@ import {
 } from './measure-send.ts'
 
 const PERCENTS: readonly number[] = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
+const OPEN = 'open loop'
 
 export const scenario: Scenario = {
   title: 'latency of 1 KiB messages at rising rates, three nodes (open loop)',
@@ -20,12 +21,14 @@ export const scenario: Scenario = {
       title: 'Latency by rate',
       x: '% of the peak',
       figures: ['p50Ms', 'p99Ms', 'p999Ms'],
+      group: OPEN,
       logY: true,
     },
     {
       title: 'Acknowledged by rate',
       x: '% of the peak',
       figures: ['sentPerSecond', 'acknowledgedPerSecond'],
+      group: OPEN,
     },
   ],
   run: (context) =>
@@ -42,7 +45,7 @@ export const scenario: Scenario = {
         const rate = (peak.acknowledgedPerSecond * percent) / 100
         context.show(`${percent} % of the peak`)
         const figures = openFigures(rate, await measureRate(to, rate, context))
-        context.point({ group: 'open loop', at: percent, label: `${percent} % of peak`, figures })
+        context.point({ group: OPEN, at: percent, label: `${percent} % of peak`, figures })
       }
     }),
 }

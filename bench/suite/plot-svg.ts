@@ -50,7 +50,8 @@ export function plotSvg(plot: Plot, points: readonly Point[]): string {
 
 function curvesOf(plot: Plot, points: readonly Point[]): Curve[] {
   const curves: Curve[] = []
-  for (const [group, of] of Map.groupBy(points, (point) => point.group)) {
+  const wanted = points.filter(({ group }) => plot.group === undefined || group === plot.group)
+  for (const [group, of] of Map.groupBy(wanted, (point) => point.group)) {
     for (const figure of plot.figures) {
       const places = of
         .map(({ at, figures }) => ({ at, value: figures[figure] ?? Number.NaN }))

@@ -22,6 +22,8 @@ export interface Plot {
   readonly title: string
   readonly x: string
   readonly figures: readonly string[]
+  /** Only points of this group; of all when absent. */
+  readonly group?: string
   readonly logX?: boolean
   readonly logY?: boolean
 }
