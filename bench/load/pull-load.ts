@@ -11,6 +11,8 @@ export interface PullOptions {
   readonly topic: string
   readonly queues: number
   readonly connections: number
+  /** Only so many at the end of each queue; all when absent. */
+  readonly lastOfQueue?: number
 }
 
 export interface PullResult {
@@ -34,16 +36,17 @@ interface Pulled {
 }
 
 /**
- * From the first message of every queue to the last there is. @throws Error when one is refused.
+ * Every queue, to the last message there is. @throws Error when one is refused.
  */
 export async function pullAll(options: PullOptions): Promise<PullResult> {
   const { queues, connections } = options
-  const startedMs = performance.now()
   const clients = await connect(options.address, connections)
+  const starts = await startsOf(clients[0] as RemotingClient, options)
+  const startedMs = performance.now()
   let messages = 0
   let bytes = 0
   const readQueue = async (client: RemotingClient, queueId: number): Promise<void> => {
-    for (let next = 0; ; ) {
+    for (let next = starts[queueId] ?? 0; ; ) {
       const pulled = await pull(client, options.topic, queueId, next, 0)
       if (pulled.empty && pulled.next === next) return
       messages += pulled.messages
@@ -133,6 +136,14 @@ async function connect(address: string, count: number): Promise<RemotingClient[]
   const clients = Array.from({ length: count }, () => new RemotingClient())
   await Promise.all(clients.map((client) => client.connect(address)))
   return clients
+}
+
+async function startsOf(client: RemotingClient, options: PullOptions): Promise<number[]> {
+  const { topic, queues, lastOfQueue } = options
+  if (lastOfQueue === undefined) return Array.from({ length: queues }, () => 0)
+  const numbers = Array.from({ length: queues }, (_, queueId) => queueId)
+  const ends = await Promise.all(numbers.map((queueId) => endOf(client, topic, queueId)))
+  return ends.map((end) => Math.max(0, end - lastOfQueue))
 }
 
 async function endOf(client: RemotingClient, topic: string, queueId: number): Promise<number> {

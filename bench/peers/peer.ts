@@ -23,7 +23,7 @@ export interface RunningPeer {
   /** A load that is not measured, so that compilers have seen what is to come. */
   warm(seconds: number): Promise<void>
   send(shape: Shape, seconds: number): Promise<Figures>
-  /** Reads back what was sent, 32 a request; undefined: its protocol has no pulls. */
+  /** Reads the newest of what was sent, 32 a request; undefined: its protocol has no pulls. */
   pull: (() => Promise<Figures>) | undefined
   stop(): Promise<void>
 }

@@ -9,6 +9,8 @@ import type { RunningPeer } from './peer.ts'
 export const QUEUES = 8
 const WARM = { connections: 4, window: 64, warmupSeconds: 0 }
 const SETTLE_SECONDS = 1
+/** As many of each system, however much it has taken before. */
+const READ_BACK_OF_QUEUE = 12_500
 const WARM_BODY_BYTES = 1024
 
 /** `topic` has {@link QUEUES} queues at the broker `address`, which leads. */
@@ -27,8 +29,11 @@ export function remotingPeer(
       const load = { address, templates, connections, window, seconds }
       return closedFigures(await sendLoad({ ...load, warmupSeconds: SETTLE_SECONDS }))
     },
-    pull: async () =>
-      pullFigures(await pullAll({ address, topic, queues: QUEUES, connections: 4 })),
+    pull: async () => {
+      const lastOfQueue = READ_BACK_OF_QUEUE
+      const options = { address, topic, queues: QUEUES, connections: 4, lastOfQueue }
+      return pullFigures(await pullAll(options))
+    },
     stop,
   }
 }
