@@ -1,4 +1,6 @@
-/** What one broker costs as it is: rate and latency of a load, memory, and the time of its start. */
+/**
+ * What one broker costs as it is: rate and latency of a load, memory, and the time of its start.
+ */
 import type { Cluster } from '../../test/harness/cluster.ts'
 import { residentBytes } from '../../test/load/process-memory.ts'
 import { sendLoad } from '../load/send-load.ts'

@@ -34,7 +34,9 @@ export interface SendResult {
   readonly senderDelay: LatencySummary
   /** Refusals of messages that were meant to start in the time measured. */
   readonly failures: ReadonlyMap<string, number>
-  /** Processor time of this process for each acknowledgement: what the load takes of the machine. */
+  /**
+   * Processor time of this process for each acknowledgement: what the load takes of the machine.
+   */
   readonly processorPerMessageUs: number
   /** Due, and without an answer when the load ended. */
   readonly unanswered: number

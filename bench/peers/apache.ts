@@ -1,4 +1,6 @@
-/** Apache RocketMQ 5.4.0 in DLedger mode: a name server and three brokers as their users run them. */
+/**
+ * Apache RocketMQ 5.4.0 in DLedger mode: a name server and three brokers as their users run them.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -21,7 +21,9 @@ const LABEL_COLUMNS = 34
 const COLUMN_GAP = 2
 const LEAST_COLUMNS = 9
 
-/** `p99Ms` as `p99 ms`, `sentBytes` as `sent MiB`, `p99At50Ms` (of the peak) as `p99 ms at 50 %`. */
+/**
+ * `p99Ms` as `p99 ms`, `sentBytes` as `sent MiB`, `p99At50Ms` (of the peak) as `p99 ms at 50 %`.
+ */
 export function figureTitle(name: string): string {
   const unit = unitOf(name)
   const bare = name.slice(0, name.length - unit.ending.length).replace(/^p999/, 'p99.9')
