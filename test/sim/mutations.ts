@@ -102,12 +102,11 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'vote-for-any-log',
-    file: `${CORE}voter.ts`,
-    find: '  if (state.votedFor !== null && state.votedFor !== message.from) return VoteRefusal.alreadyVoted\n  if (!state.log.isUpToDate(message.lastTerm, message.endPosition)) return VoteRefusal.logBehind',
-    replace:
-      '  if (state.votedFor !== null && state.votedFor !== message.from) return VoteRefusal.alreadyVoted',
-    breaks: 'a transfer hands over to a node that lacks what is committed',
-    seeds: 300,
+    file: `${CORE}log-view.ts`,
+    find: 'if (lastTerm !== this.lastTerm) return lastTerm > this.lastTerm\n',
+    replace: 'if (lastTerm > -2) return true\n',
+    breaks: 'a node wins an election that lacks what is committed',
+    seeds: 50,
   },
   {
     name: 'votes-twice',

@@ -24,6 +24,8 @@ export interface ReplicaHooks {
   onTransferEnded?(target: string, done: boolean, reason: string): void
   /** The node has left the group; nothing it holds may be acknowledged any more. */
   onHalted(reason: string): void
+  /** The log is about to be dropped, and begun anew elsewhere: `onLogReset` follows. */
+  onResetBegins?(): void
   /**
    * The log was dropped and begins at `firstPosition` now, with all below committed: whoever keeps
    * something that follows from the log must get it elsewhere.

@@ -476,6 +476,7 @@ export class Replica {
     this.#publishedEnd = this.#writer.endPosition
     this.#truncating = true
     this.#resetting = true
+    hooks.onResetBegins?.()
     this.#truncationId += 1
     storage.reset(position, index, { untilPosition, term }, this.#truncationId)
   }

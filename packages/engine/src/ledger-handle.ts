@@ -18,7 +18,7 @@ import type {
 } from './ledger.ts'
 import { AppendError } from './ledger-errors.ts'
 import type { LedgerNote, LedgerOrder } from './ledger-notes.ts'
-import type { LedgerStateReader } from './ledger-state.ts'
+import { type LedgerStateReader, StateWord } from './ledger-state.ts'
 import { makeStatus } from './ledger-status.ts'
 import type { LogReads } from './log-reads.ts'
 import type { RequestQueue } from './request-queue.ts'
@@ -58,6 +58,8 @@ export class LedgerHandle implements Ledger {
   #trim: Waiting<{ firstIndex: number }> | undefined
   /** Trims follow one another. */
   #trims: Promise<unknown> = Promise.resolve()
+  /** Readers that wait until the log has begun anew. */
+  #awaitBeginning: (() => void)[] = []
   #toldPosition: number
   #closing: Promise<void> | undefined
   #closed: (() => void) | undefined
@@ -147,9 +149,12 @@ export class LedgerHandle implements Ledger {
     return done
   }
 
-  /** Resolves when no trim is under way. */
+  /** Resolves when the log's beginning stands still: no trim, and no new beginning. */
   async trimsSettled(): Promise<void> {
     await this.#trims
+    this.#parts.state.refresh()
+    if (this.#parts.state.get(StateWord.resetting) === 0) return
+    await new Promise<void>((resolve) => this.#awaitBeginning.push(resolve))
   }
 
   close(): Promise<void> {
@@ -190,6 +195,7 @@ export class LedgerHandle implements Ledger {
         this.#trim = undefined
         return
       case 'snapshotNeeded':
+        this.#begun()
         for (const { onSnapshotNeeded } of this.#handlers) onSnapshotNeeded?.(note.firstIndex)
         return
       case 'closed':
@@ -285,7 +291,14 @@ export class LedgerHandle implements Ledger {
     if (this.#closing !== undefined) throw new AppendError('CLOSED', 'the ledger was closed', false)
   }
 
+  #begun(): void {
+    const waiting = this.#awaitBeginning
+    this.#awaitBeginning = []
+    for (const resolve of waiting) resolve()
+  }
+
   #failOrders(error: LedgerError): void {
+    this.#begun()
     this.#transfer?.reject(error)
     this.#transfer = undefined
     this.#trim?.reject(error)

@@ -31,6 +31,8 @@ export const StateWord = {
   diskFull: 10,
   damagedEntries: 11,
   healing: 12,
+  /** The log is begun anew at another place: files may be gone that `firstIndex` speaks of. */
+  resetting: 13,
 } as const
 export type StateWord = (typeof StateWord)[keyof typeof StateWord]
 

@@ -170,7 +170,12 @@ export class LedgerThread {
         this.#committed.cut(position, index)
         this.#state.storeChanged()
       },
+      onResetBegins: () => {
+        this.#state.set(StateWord.resetting, 1)
+        this.#state.publish()
+      },
       onLogReset: (firstPosition, firstIndex) => {
+        this.#state.set(StateWord.resetting, 0)
         this.#committed.reset(firstPosition, firstIndex - 1)
         this.#commitMoved = true
         this.#showFirst(firstPosition, firstIndex)

@@ -126,6 +126,15 @@ export class LogBlocks {
   }
 
   /**
+   * To be asked after bytes could not be read: they may belong to a log whose beginning has moved.
+   * @throws TrimmedError when entry `index` is no longer kept
+   */
+  async settle(index: number): Promise<void> {
+    await this.#parts.trims()
+    this.requireKept(index)
+  }
+
+  /**
    * Checks the entry at `offset` of the block and moves `place` behind it. False: the block ends
    * within the entry, or there is only a filler. @throws LedgerError CORRUPT
    */
@@ -216,9 +225,11 @@ export class LogBlocks {
     try {
       await this.#readFiles(await this.positionOf(index - 1), header)
     } catch (error) {
-      // The entry itself may be the first one that is kept now.
-      if (error instanceof TrimmedError) return undefined
-      throw error
+      // The entry itself may be the first one that is kept now, and the file before it gone.
+      await this.#parts.trims()
+      this.#state.refresh()
+      if (index > this.#state.get(StateWord.firstIndex)) throw error
+      return undefined
     }
     return entryChainCrc(new DataView(header.buffer, 0, ENTRY_HEADER_BYTES), 0)
   }

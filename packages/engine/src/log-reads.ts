@@ -15,6 +15,9 @@ import { AppendError } from './ledger-errors.ts'
 import { type LedgerStateReader, StateWord } from './ledger-state.ts'
 import type { LogBlock, LogBlocks, ReadPlace } from './log-blocks.ts'
 
+/** What reading a file says that is deleted, cut or begun anew at that moment. */
+const MAY_BE_TRIMMED: ReadonlySet<string> = new Set(['CORRUPT', 'DISK_FAILED', 'BAD_REQUEST'])
+
 interface Waiter {
   /** Goes on once readers see the log beyond this position and index. */
   readonly position: number
@@ -73,17 +76,18 @@ export class LogReads {
     this.#requireOpen()
     const { committed } = this
     if (index > committed.index) return undefined
-    const place: ReadPlace = {
-      position: await this.#blocks.positionOf(index),
-      index,
-      chainCrc: undefined,
+    try {
+      const position = await this.#blocks.positionOf(index)
+      const place: ReadPlace = { position, index, chainCrc: undefined }
+      const block = await this.#blocks.load(place, committed.position, true)
+      this.#requireOpen()
+      if (block === undefined || !this.#blocks.next(block, place)) {
+        throw new LedgerError('CORRUPT', `entry ${index} is not whole`)
+      }
+      return entryAt(block, place)
+    } catch (error) {
+      return await this.#judge(error, index)
     }
-    const block = await this.#blocks.load(place, committed.position, true)
-    this.#requireOpen()
-    if (block === undefined || !this.#blocks.next(block, place)) {
-      throw new LedgerError('CORRUPT', `entry ${index} is not whole`)
-    }
-    return entryAt(block, place)
   }
 
   async *read(
@@ -102,13 +106,18 @@ export class LogReads {
         await this.#beyond(place.position, -1, signal)
         continue
       }
-      const block = await blocks.load(place, committed.position, false)
+      const block = await this.#load(place, committed.position)
       if (block === undefined) {
         if (!follow) return
         await this.#beyond(committed.position, -1, signal)
         continue
       }
-      while (place.index <= untilIndex && blocks.next(block, place)) {
+      while (place.index <= untilIndex) {
+        try {
+          if (!blocks.next(block, place)) break
+        } catch (error) {
+          return await this.#judge(error, place.index)
+        }
         const entry = entryAt(block, place)
         blocks.pass(block, place)
         if (entry === undefined) continue
@@ -116,6 +125,22 @@ export class LogReads {
         this.#goOn(signal)
       }
     }
+  }
+
+  async #load(place: ReadPlace, limit: number): Promise<LogBlock | undefined> {
+    try {
+      return await this.#blocks.load(place, limit, false)
+    } catch (error) {
+      return await this.#judge(error, place.index)
+    }
+  }
+
+  /** What cannot be read may have been trimmed away meanwhile: then that is what is said. */
+  async #judge(error: unknown, index: number): Promise<never> {
+    if (error instanceof LedgerError && MAY_BE_TRIMMED.has(error.code)) {
+      await this.#blocks.settle(index)
+    }
+    throw error
   }
 
   /** Undefined: there is nothing to read, and nothing is waited for. */
