@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import {
@@ -18,6 +17,7 @@ import {
 import { LogFileReader, storeLayout } from '@ringledger/io'
 import { Turn } from '@ringledger/network'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
+import { freePorts } from '../support/ports.ts'
 
 const SEGMENT_BYTES = 64 * 1024
 const INDEX_SEGMENT_BYTES = 32 * 256
@@ -157,20 +157,6 @@ export function flipBit({ path, at, bit }: Place): number {
   writeSync(file, Buffer.from([before ^ (1 << bit)]), 0, 1, at)
   closeSync(file)
   return before
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve) =>
-        server.listen(0, '127.0.0.1', () => resolve(server)),
-      )
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 export class FlipGroup {

@@ -2,17 +2,14 @@
  * The real clients and tools, fetched once for all tests through Maven, the Go proxy and npm, and
  * compiled when their sources change. Kept in ~/.cache/ringledger-test.
  */
-import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { ProgramCache } from '../support/program-cache.ts'
 import { ROOT } from '../support/run-command.ts'
 import type { Program } from './client-driver.ts'
 
-const CACHE = join(homedir(), '.cache', 'ringledger-test')
 const CLIENTS = join(ROOT, 'test', 'clients')
 const FETCH_LIMIT_MS = 8 * 60_000
+const CACHE = new ProgramCache('ringledger-test', FETCH_LIMIT_MS)
 
 export type JavaVersion = '5.4.0' | '4.9.4'
 
@@ -63,8 +60,8 @@ export function goClient(): Program {
 export function goProgram(source: string, files: readonly string[]): string {
   const name = basename(source)
   const paths = files.map((file) => join(source, file))
-  const directory = cached(name, paths, (made) => {
-    run('go', ['build', '-o', join(made, 'driver'), '.'], source)
+  const directory = CACHE.once(name, paths, (made) => {
+    CACHE.run('go', ['build', '-o', join(made, 'driver'), '.'], source)
   })
   return join(directory, 'driver')
 }
@@ -76,46 +73,15 @@ export function aliOnsClient(): Program {
 
 function java(version: JavaVersion, main: string, names: readonly string[], home: string): Program {
   const pom = join(CLIENTS, 'java', `rocketmq-${version}`, 'pom.xml')
-  const jars = cached(`java-${version}`, [pom], (made) => {
+  const jars = CACHE.once(`java-${version}`, [pom], (made) => {
     const copy = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${made}`]
-    run('mvn', copy, dirname(pom))
+    CACHE.run('mvn', copy, dirname(pom))
   })
   const sources = names.map((name) => join(CLIENTS, 'java', `${name}.java`))
-  const classes = cached(`${main}-${version}`, [pom, ...sources], (made) => {
-    run('javac', ['-nowarn', '-d', made, '-cp', join(jars, '*'), ...sources], made)
+  const classes = CACHE.once(`${main}-${version}`, [pom, ...sources], (made) => {
+    CACHE.run('javac', ['-nowarn', '-d', made, '-cp', join(jars, '*'), ...sources], made)
   })
   // The client writes logs and offsets below the home directory.
   const args = [...JVM_OPTIONS, ...VERSION_OPTIONS[version], `-Duser.home=${home}`, '-cp']
   return { command: 'java', args: [...args, [classes, join(jars, '*')].join(delimiter), main] }
-}
-
-/**
- * A directory that `make` filled once for this content of the sources. It appears whole or not at
- * all, also when two processes make it at a time.
- */
-function cached(name: string, sources: readonly string[], make: (made: string) => void): string {
-  const hash = createHash('sha256')
-  for (const source of sources) hash.update(`${basename(source)}\0`).update(readFileSync(source))
-  const directory = join(CACHE, `${name}-${hash.digest('hex').slice(0, 16)}`)
-  if (existsSync(directory)) return directory
-  mkdirSync(CACHE, { recursive: true })
-  const made = mkdtempSync(join(CACHE, 'new-'))
-  try {
-    make(made)
-    renameSync(made, directory)
-  } catch (error) {
-    rmSync(made, { recursive: true, force: true })
-    if (!existsSync(directory)) throw error
-  }
-  return directory
-}
-
-function run(command: string, args: readonly string[], cwd: string): void {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    timeout: FETCH_LIMIT_MS,
-  })
-  if (status === 0) return
-  throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? `${stdout}${stderr}`}`)
 }

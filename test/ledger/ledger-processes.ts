@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { OwnProcess } from '../harness/line-process.ts'
+import { freePorts } from '../support/ports.ts'
 import { type CommandResult, ROOT, runCommand } from '../support/run-command.ts'
 
 export const LEDGER: string = join(ROOT, 'packages/ledger-cli/bin/ledger.mjs')
@@ -155,18 +155,4 @@ export class LedgerGroup {
 /** Runs `ledger` to its end. */
 export function ledger(...args: readonly string[]): Promise<CommandResult> {
   return runCommand(process.execPath, [LEDGER, ...args])
-}
-
-/** Ports that nobody listens on now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = []
-  const ports: number[] = []
-  for (let at = 0; at < count; at++) {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    servers.push(server)
-    ports.push((server.address() as { port: number }).port)
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

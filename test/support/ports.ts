@@ -28,6 +28,13 @@ export async function freeBasePort(offsets: readonly number[]): Promise<number> 
   throw new Error('no free ports found')
 }
 
+/** So many ports, one after another, that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const offsets = Array.from({ length: count }, (_, at) => at)
+  const base = await freeBasePort(offsets)
+  return offsets.map((offset) => base + offset)
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()

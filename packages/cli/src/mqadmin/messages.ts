@@ -3,6 +3,7 @@
  * decoded.
  */
 import { inflateSync, zstdDecompressSync } from 'node:zlib'
+import type { Cell } from '@ringledger/base'
 import {
   checkMessage,
   decodeMessage,
@@ -14,7 +15,6 @@ import {
   type StoredMessage,
 } from '@ringledger/protocol'
 import { AdminError } from './errors.ts'
-import type { Cell } from './table.ts'
 import { formatTime } from './time.ts'
 
 /** A compressed body may grow to this size (bytes). */

@@ -2,7 +2,7 @@
  * What a command shows: the same facts as JSON and as sections of text. Commands build views; only
  * here is printed.
  */
-import { stringifyJson } from '@ringledger/protocol'
+
 import {
   type Cell,
   type Column,
@@ -10,7 +10,8 @@ import {
   formatCell,
   formatTable,
   type TableStyle,
-} from './table.ts'
+} from '@ringledger/base'
+import { stringifyJson } from '@ringledger/protocol'
 
 export { columns }
 

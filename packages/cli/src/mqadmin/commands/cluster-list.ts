@@ -1,10 +1,11 @@
 /** clusterList: every broker with its state, also those that do not answer. */
+
+import type { Cell } from '@ringledger/base'
 import { asJsonObject, parseJsonBody, RequestCode } from '@ringledger/protocol'
 import type { Admin } from '../admin.ts'
 import type { AdminCommand } from '../command.ts'
 import { AdminError } from '../errors.ts'
 import { type Broker, clusterBrokers } from '../queries.ts'
-import type { Cell } from '../table.ts'
 import { columns, type Section, type View } from '../view.ts'
 
 interface Options {

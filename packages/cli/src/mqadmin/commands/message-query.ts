@@ -1,4 +1,6 @@
 /** queryMsgById, queryMsgByKey and queryMsgByUniqueKey. */
+
+import { shorten } from '@ringledger/base'
 import {
   PropertyName,
   parseOffsetMessageId,
@@ -11,7 +13,6 @@ import { type AdminCommand, count, OPTION, oneOf } from '../command.ts'
 import { AdminError, UsageError } from '../errors.ts'
 import { bodyText, type MessageFacts, messageFields, readMessages } from '../messages.ts'
 import { answeringAddress, findRoute, routeOf } from '../queries.ts'
-import { shorten } from '../table.ts'
 import { formatTime } from '../time.ts'
 import { columns, type Section } from '../view.ts'
 

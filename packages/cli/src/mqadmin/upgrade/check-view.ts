@@ -62,8 +62,12 @@ function problems(report: StoreReport): Section {
   if (report.problems.length === 0) {
     return { kind: 'text', text: 'Nothing is wrong with this copy by itself.' }
   }
-  const lines = report.problems.map(({ text, advice, blocks }) => {
+  return { kind: 'text', text: problemLines(report).join('\n') }
+}
+
+/** What is wrong with one copy, and what to do. */
+export function problemLines({ problems }: StoreReport): string[] {
+  return problems.map(({ text, advice, blocks }) => {
     return `${blocks ? 'STOP' : 'note'}  ${text}\n      ${advice}`
   })
-  return { kind: 'text', text: lines.join('\n') }
 }

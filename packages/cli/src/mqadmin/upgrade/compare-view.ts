@@ -7,7 +7,7 @@ import {
   type StoreReport,
 } from '@ringledger/upgrade'
 import type { Section, View } from '../view.ts'
-import { messageText } from './check-view.ts'
+import { messageText, problemLines } from './check-view.ts'
 
 export const UpgradeExit = { READY: 0, INCOMPLETE: 2, DIFFERENT: 3, UNDECIDED: 4 } as const
 
@@ -118,12 +118,9 @@ function differenceText(
   return `${lines.join('\n')}\n  ${choose}`
 }
 
-function problemSection({ store, problems }: StoreReport): Section[] {
-  if (problems.length === 0) return []
-  const lines = problems.map(({ text, advice, blocks }) => {
-    return `${blocks ? 'STOP' : 'note'}  ${text}\n      ${advice}`
-  })
-  return [{ kind: 'text', text: [`${store}:`, ...lines].join('\n') }]
+function problemSection(report: StoreReport): Section[] {
+  if (report.problems.length === 0) return []
+  return [{ kind: 'text', text: [`${report.store}:`, ...problemLines(report)].join('\n') }]
 }
 
 function conclusion(exit: number): string {
