@@ -47,7 +47,7 @@ export interface ReplicaOptions {
   reader: CatchUpReader
   /** False: an entry counts as durable once it is in memory (ASYNC_FLUSH). */
   syncBeforeAck: boolean
-  /** Where the first damaged entry starts that was found at the start; Infinity for none. */
+  /** Where the last entry ends before the damaged ones found at the start; Infinity for none. */
   soundPosition?: number
   /** Bytes laid but not committed; more are refused as busy. */
   maxUncommittedBytes: number

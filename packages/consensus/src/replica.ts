@@ -45,7 +45,7 @@ export class Replica {
   #durable: number
   /** What readers see as committed. */
   #shown: number
-  /** Entries from here on are not shown: one of them is damaged. */
+  /** Entries behind this entry's end are not shown: the next one is damaged. */
   #sound: number
   #resetting = false
   readonly #boundaries = new BoundaryLog()
@@ -239,8 +239,8 @@ export class Replica {
   }
 
   /**
-   * A damaged entry was replaced: the first one left starts at `soundPosition`; `lastChainCrc` is
-   * of the log's end on disk, -1 while that is not known.
+   * A damaged entry was replaced: the last entry before those that are left ends at
+   * `soundPosition`; `lastChainCrc` is of the log's end on disk, -1 while that is not known.
    */
   onMended(soundPosition: number, lastChainCrc: number): void {
     if (this.#halted) return

@@ -103,7 +103,10 @@ test('a cut below the end at the start moves the place from which the arena has 
 test('a damaged entry bounds what is shown at the start', () => {
   const log = new Log(1_000, 9)
   log.arena.committed = 300
-  const holes = [7, 3].map((index) => ({ index, position: index * 100, endPosition: 0, term: 1 }))
+  const holes = [7, 3].map((index) => {
+    const bounds = { previousEndPosition: index * 100, position: index * 100, endPosition: 0 }
+    return { ...bounds, index, term: 1 }
+  })
   const start = recovered(1_000, 9, { holes: holes.map((hole) => ({ ...hole, reason: 'size' })) })
   const commits = new CommitIndex(log.arena, NO_FILES, start)
   assert.deepEqual([commits.position, commits.index], [300, 2])

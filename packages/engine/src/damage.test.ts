@@ -12,7 +12,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
 import { freePorts, TestGroup, type TestMember } from './group-fake.ts'
+
+const SEGMENT_BYTES = 256 * 1024
 
 interface Started {
   readonly group: TestGroup
@@ -21,7 +24,7 @@ interface Started {
 
 async function startGroup(t: TestContext, count = 3): Promise<Started> {
   const root = mkdtempSync(join(tmpdir(), 'ringledger-damage-'))
-  const group = new TestGroup(root, await freePorts(count), { segmentBytes: 256 * 1024 })
+  const group = new TestGroup(root, await freePorts(count), { segmentBytes: SEGMENT_BYTES })
   t.after(async () => {
     await group.stop()
     rmSync(root, { recursive: true, force: true })
@@ -42,7 +45,7 @@ function logOf(started: Started, member: TestMember, end: number): Buffer {
 }
 
 function flip(started: Started, member: TestMember, position: number): void {
-  const base = position - (position % (256 * 1024))
+  const base = position - (position % SEGMENT_BYTES)
   const path = join(dataDirectory(started, member), String(base).padStart(20, '0'))
   const file = openSync(path, 'r+')
   const byte = Buffer.alloc(1)
@@ -53,6 +56,16 @@ function flip(started: Started, member: TestMember, position: number): void {
 
 function isWhole(member: TestMember, end: number): boolean {
   return member.core?.damagedEntries === 0 && member.visible >= end
+}
+
+/** Where the last entry ends that starts below `position`. */
+function lastEntryEnd(log: Buffer, position: number): number {
+  const view = new DataView(log.buffer, log.byteOffset, log.length)
+  let end = 0
+  for (let at = 0; at < position; at += entrySize(view, at)) {
+    if (entryMagic(view, at) !== MAGIC_BLANK) end = at + entrySize(view, at)
+  }
+  return end
 }
 
 /** Appends entries and resolves, with the log's end, when all running members show them. */
@@ -83,6 +96,28 @@ test('a damaged entry of a stopped member is a hole at its start, and filled by 
   assert.ok(logOf(started, victim, end).equals(expected))
   assert.ok(victim.log.some((line) => /does not vote/.test(line)))
   assert.ok(victim.log.some((line) => /everything again/.test(line)))
+})
+
+test('a member whose damaged entry opens a segment acknowledges up to the entry before', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  const end = await fill(started, leader, 300)
+  const expected = logOf(started, leader, end)
+  for (const member of group.members) await member.kill()
+  const victim = group.members[0]!
+  flip(started, victim, SEGMENT_BYTES + 60)
+  await victim.start()
+  const { core } = victim
+  assert.ok(core !== undefined)
+  const before = lastEntryEnd(expected, SEGMENT_BYTES)
+  assert.ok(before < SEGMENT_BYTES, 'a filler follows')
+  assert.equal(core.replica.raft.status().healing?.soundPosition, before)
+  assert.ok(core.arena.committed <= before)
+  for (const member of group.members.slice(1)) await member.start()
+  await group.until(() => group.members.every((member) => isWhole(member, end)))
+  assert.equal(core.replica.raft.status().healing, null)
+  assert.ok(logOf(started, victim, end).equals(expected))
 })
 
 test('a pass over a running member finds what rotted, and the others fill it', async (t) => {

@@ -454,9 +454,9 @@ function byFitness(left: PeerStatus, right: PeerStatus): number {
   return right.matchPosition - left.matchPosition
 }
 
-/** Where the first damaged entry starts that the start found; Infinity for none. */
+/** Where the last entry ends before the damaged ones that the start found; Infinity for none. */
 function soundPosition({ holes }: Recovered): number {
-  return Math.min(Number.POSITIVE_INFINITY, ...holes.map((hole) => hole.position))
+  return Math.min(Number.POSITIVE_INFINITY, ...holes.map((hole) => hole.previousEndPosition))
 }
 
 function healingOf(recovered: Recovered): Pick<LogTail, 'healing'> {

@@ -23,9 +23,11 @@ export class HoleList {
     return this.#markHeldAt
   }
 
-  /** Where the first one starts; Infinity for none. */
-  get firstPosition(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#holes.keys())
+  /** Where the last entry before the first one ends; Infinity for none. */
+  get soundPosition(): number {
+    let sound = Number.POSITIVE_INFINITY
+    for (const hole of this.#holes.values()) sound = Math.min(sound, hole.previousEndPosition)
+    return sound
   }
 
   /** Where they start. */

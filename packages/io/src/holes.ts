@@ -40,7 +40,8 @@ export function findHole(search: HoleSearch, end: LogEnd, reason: string): Hole 
     const fitsTerm = next === undefined || next.term >= own.term
     const fitsMark = marked === undefined || marked.position === endPosition
     if (fitsNext && fitsTerm && fitsMark) {
-      return { position: own.position, endPosition, index, term: own.term, reason }
+      const { position, term } = own
+      return { previousEndPosition: end.position, position, endPosition, index, term, reason }
     }
   }
   return holeBefore(end, next, marked, search, reason)
@@ -66,7 +67,8 @@ function holeBefore(
   const own = { position, sizeBytes: endPosition - position, term }
   if (marked === undefined && endPosition % segmentBytes === 0) return undefined
   if (!isPlausible(own, end, segmentBytes)) return undefined
-  return { position, endPosition, index: end.index + 1, term, reason }
+  const previousEndPosition = end.position
+  return { previousEndPosition, position, endPosition, index: end.index + 1, term, reason }
 }
 
 function unitAt(table: IndexTable, index: number): UnitCursor | undefined {

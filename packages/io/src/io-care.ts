@@ -133,11 +133,11 @@ export class IoCare {
     const bytes = Buffer.from(this.#repairBytes.subarray(0, sizeBytes))
     const refusal = Buffer.from(this.#store.repair(position, bytes), 'utf8')
     const { end, holes } = this.#store
-    const firstHole = holes.firstPosition
+    const { soundPosition } = holes
     const { view, bytes: target } = this.#events.ring
     this.#queue(IoEvent.REPAIRED, 28 + refusal.length, (offset) => {
       view.setFloat64(offset, position)
-      view.setFloat64(offset + 8, firstHole)
+      view.setFloat64(offset + 8, soundPosition)
       view.setFloat64(offset + 16, end.chainCrc)
       view.setInt32(offset + 24, refusal.length)
       refusal.copy(target, offset + 28)

@@ -22,7 +22,7 @@ export interface Truncated {
 /** What became of an entry that a peer sent. */
 export interface Repaired {
   readonly position: number
-  /** Where the first entry starts that is still damaged; Infinity when none is. */
+  /** Where the last entry ends before those that are still damaged; Infinity when none is. */
   readonly soundPosition: number
   /** Of the log's last entry; -1 while that is not known. */
   readonly lastChainCrc: number
@@ -46,7 +46,7 @@ export interface IoEventHandlers {
   /** Damage was met, and perhaps repaired already. */
   onFound?(found: Finding): void
   /** An entry that only a peer can bring back. */
-  onHole?(hole: Omit<Hole, 'reason'>): void
+  onHole?(hole: Omit<Hole, 'reason' | 'previousEndPosition'>): void
   /** The answer to `repair`. */
   onRepaired?(repaired: Repaired): void
   /** The answer to `check`: what was found there was told before. */

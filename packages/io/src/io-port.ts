@@ -25,7 +25,7 @@
  *     FOUND            position f64, index f64, repaired i32, path bytes i32, reason bytes i32,
  *                      path, reason
  *     HOLE             position f64, end f64, index f64, term f64
- *     REPAIRED         position f64, first hole left f64, last chainCrc f64, refusal bytes i32,
+ *     REPAIRED         position f64, sound position f64, last chainCrc f64, refusal bytes i32,
  *                      refusal
  *     CHECKED          position f64
  *     SCRUBBED

@@ -36,6 +36,11 @@ export interface Damage {
  * An entry that was durable and cannot be read any more, with the place that is known to be its.
  */
 export interface Hole extends Damage {
+  /**
+   * Where the entry before ends: the log is sound up to there. A filler may lie between that and
+   * `position`; it belongs to the entry behind it.
+   */
+  readonly previousEndPosition: number
   /** Where the entry ends; it starts at `position`. */
   readonly endPosition: number
   readonly term: number

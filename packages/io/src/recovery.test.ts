@@ -80,10 +80,37 @@ test('a rotten entry amid acknowledged data is a hole in the log, and nothing is
   rot(disk, position + 100)
   const before = disk.content(segmentPath(position))
   const { recovered } = openStore(CONFIG, disk)
-  const hole = { position, endPosition: position + 548, index: 30, term: 1, reason: 'bodyCrc' }
-  assert.deepEqual(recovered.holes, [hole])
+  const bounds = { previousEndPosition: position, position, endPosition: position + 548 }
+  assert.deepEqual(recovered.holes, [{ ...bounds, index: 30, term: 1, reason: 'bodyCrc' }])
   assert.equal(recovered.tail.lastIndex, 59)
   assert.ok(disk.content(segmentPath(position)).equals(before), 'the file is as it was')
+})
+
+test('what is sound before a damaged entry that opens a segment ends before the filler', () => {
+  const { disk, reader } = killedStore(60)
+  const opening = [29, 58]
+  const before = opening.map((index) => reader.entryPositionOfIndex(index - 1) + 548)
+  const entries = opening.map((index) => {
+    const position = reader.entryPositionOfIndex(index)
+    assert.equal(position % CONFIG.segmentBytes!, 0, 'it opens a segment')
+    const file = disk.content(segmentPath(position))
+    rot(disk, position + 100)
+    return { position, bytes: file.subarray(0, 548) }
+  })
+  const seam = new StoreFake(CONFIG, disk)
+  assert.deepEqual(
+    seam.recovered.holes.map((hole) => hole.previousEndPosition),
+    before,
+  )
+  assert.equal(seam.store.holes.soundPosition, before[0])
+  const sound = entries.map(({ position, bytes }) => {
+    seam.client.repair(position, bytes)
+    return seam.settle()
+  })
+  assert.deepEqual(sound, [
+    [{ kind: 'repaired', soundPosition: before[1], refusal: '' }],
+    [{ kind: 'repaired', soundPosition: Number.POSITIVE_INFINITY, refusal: '' }],
+  ])
 })
 
 test('the last acknowledged entry is not taken for a torn tail', () => {

@@ -24,6 +24,7 @@ export type Heard =
   | { readonly kind: 'saved'; readonly id: number }
   | { readonly kind: 'failed'; readonly file: string; readonly error: string }
   | { readonly kind: 'full' | 'ok' | 'closed' }
+  | { readonly kind: 'repaired'; readonly soundPosition: number; readonly refusal: string }
   | { readonly kind: 'removed'; readonly firstPosition: number; readonly firstIndex: number }
 
 export class StoreFake {
@@ -88,6 +89,8 @@ export class StoreFake {
       onFailed: (file, error) => this.heard.push({ kind: 'failed', file, error }),
       onDiskFull: () => this.heard.push({ kind: 'full' }),
       onDiskOk: () => this.heard.push({ kind: 'ok' }),
+      onRepaired: ({ soundPosition, refusal }) =>
+        this.heard.push({ kind: 'repaired', soundPosition, refusal }),
       onRemoved: (firstPosition, firstIndex) =>
         this.heard.push({ kind: 'removed', firstPosition, firstIndex }),
       onClosed: () => this.heard.push({ kind: 'closed' }),

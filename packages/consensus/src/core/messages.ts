@@ -43,8 +43,9 @@ export interface LogTail {
 /** What this node has to get back before it votes again. */
 export interface Healing {
   /**
-   * Start of the first entry that is damaged here; Infinity when none is. Nothing from there on is
-   * acknowledged.
+   * End of the last entry before the first one that is damaged here; Infinity when none is. Nothing
+   * behind is acknowledged, not even a filler ahead of the damaged entry: what a node acknowledges
+   * is an entry's end.
    */
   readonly soundPosition: number
   /**
@@ -140,7 +141,7 @@ export interface Install extends Addressed {
 export interface AppendReply extends Addressed {
   readonly type: 'appendReply'
   readonly accepted: boolean
-  /** Durable here and equal to the leader's log of this term. */
+  /** Durable here and equal to the leader's log of this term: an entry's end. */
   readonly matchPosition: number
   /** Accepted: up to here equal to the leader's log. Refused: where the leader should look next. */
   readonly endPosition: number
@@ -185,7 +186,7 @@ export type LocalMessage =
   | { readonly type: 'readIndex'; readonly id: number }
   /** Retention dropped everything below `firstPosition` (an entry's start, committed). */
   | { readonly type: 'trimmed'; readonly firstPosition: number; readonly firstIndex: number }
-  /** Damaged entries were replaced: the first one left starts here; Infinity when none is. */
+  /** Damaged entries were replaced; `soundPosition` as in `Healing`. */
   | { readonly type: 'mended'; readonly soundPosition: number }
   /** The disk has no space for more of the log (true), or has some again. */
   | { readonly type: 'diskFull'; readonly full: boolean }
