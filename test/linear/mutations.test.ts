@@ -21,7 +21,7 @@ const EXPECTED: readonly Expected[] = [
   { mutation: 'read-without-round', target: 'engine', only: 'goes on cut off' },
   { mutation: 'commit-by-one', target: 'engine', only: 'the leader cut off' },
   { mutation: 'commit-by-one', target: 'broker', only: 'the leader cut off' },
-  { mutation: 'vote-for-shorter-log', target: 'engine', only: 'as a follower that was cut off' },
+  { mutation: 'answer-before-commit', target: 'engine', only: 'the leader cut off' },
 ]
 
 for (const { mutation, target, only } of EXPECTED) {

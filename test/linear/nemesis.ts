@@ -108,6 +108,21 @@ export class Nemesis {
       },
       {
         kind: 'kill',
+        // The poorer log asks for votes from the first moment on.
+        words: 'kill -9 of all but a follower that was cut off, which waits for another',
+        run: async ([leader, late, other]) => {
+          this.#options.lab.partition(both([late], [leader, other]))
+          await this.#while()
+          await this.#kill([leader, other])
+          this.#options.lab.heal()
+          await this.#while()
+          this.#start([other])
+          await this.#while()
+          this.#start([leader])
+        },
+      },
+      {
+        kind: 'kill',
         words: 'kill -9 of the leader as a follower that was killed comes back',
         run: async ([leader, late]) => {
           await this.#kill([late])

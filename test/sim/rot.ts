@@ -3,6 +3,7 @@
  * unit of which a start can still tell that it was durable, or a copy of term, vote or mark.
  */
 import { type Random, randomBetween } from '@ringledger/base'
+import { sequenceOfSlot } from '@ringledger/io'
 import { ENTRY_HEADER_BYTES, INDEX_UNIT_BYTES } from '@ringledger/protocol'
 import type { Machine } from './machine.ts'
 
@@ -53,15 +54,24 @@ function rotIndex(machine: Machine, random: Random): boolean {
   return true
 }
 
-/** One copy of two: the other one must do. */
+/** One copy of two: the other one must do, so power must not have torn it. */
 function rotSlot(machine: Machine, random: Random): boolean {
   if (machine.slotRotten) return false
   const name = random() < 0.5 ? 'ringledger-hardstate' : 'ringledger-durable'
   const slot = randomBetween(random, 0, 2)
   const at = slot * SLOT_DISTANCE + randomBetween(random, 0, SLOT_BYTES)
+  if (isTorn(machine, name)) return false
   if (!flip(machine, name, at, random)) return false
   machine.slotRotten = true
   return true
+}
+
+function isTorn({ storeConfig, name: id, disk }: Machine, name: string): boolean {
+  const path = `${storeConfig.rootDirectory}/dledger-${id}/${name}`
+  if (!disk.exists(path)) return false
+  const content = disk.content(path)
+  const slots = [0, SLOT_DISTANCE].map((at) => content.subarray(at, at + SLOT_DISTANCE))
+  return slots.some((slot) => sequenceOfSlot(slot) === 0)
 }
 
 function flip(machine: Machine, name: string, position: number, random: Random): boolean {

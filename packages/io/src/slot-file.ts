@@ -2,7 +2,7 @@
  * A small record that is overwritten in place and survives torn writes: two slots, 4 KiB apart,
  * each with its checksum and a sequence number; the valid slot with the higher sequence counts.
  * Owns the invariant that a write never touches the only valid slot: the other slot is synced
- * before this one is overwritten.
+ * before this one is overwritten, and read back before that, since it may have rotted.
  */
 import { assert, LedgerError } from '@ringledger/base'
 import { crc32 } from '@ringledger/protocol'
@@ -89,6 +89,7 @@ export class SlotFile {
   writeLazily(payload: Buffer): void {
     const file = this.#opened()
     if (this.#unsynced) file.sync()
+    this.#avoidOnlyValid(file)
     this.#write(file, payload)
     this.#unsynced = true
   }
@@ -97,6 +98,7 @@ export class SlotFile {
   writeBoth(payload: Buffer): void {
     const file = this.#opened()
     if (this.#unsynced) file.sync()
+    this.#avoidOnlyValid(file)
     for (let slot = 0; slot < SLOTS; slot++) {
       this.#write(file, payload)
       file.sync()
@@ -125,6 +127,12 @@ export class SlotFile {
     return this.#file
   }
 
+  /** A write that power loss tears must leave a valid slot behind: the rotten one goes first. */
+  #avoidOnlyValid(file: DiskFile): void {
+    const other = 1 - this.#next
+    if (this.#readSlot(file, other) === 0) this.#next = other
+  }
+
   #write(file: DiskFile, payload: Buffer): void {
     assert(payload.length <= MAX_SLOT_PAYLOAD_BYTES, 'a record fits one sector')
     this.#sequence++
@@ -133,7 +141,7 @@ export class SlotFile {
     this.#view.setFloat64(SEQUENCE_AT, this.#sequence)
     this.#view.setUint32(PAYLOAD_BYTES_AT, payload.length)
     payload.copy(this.#slot, PAYLOAD_AT)
-    this.#view.setUint32(CRC_AT, this.#checksum(payload.length))
+    this.#view.setUint32(CRC_AT, checksumOfSlot(this.#slot, payload.length))
     file.writeAt(this.#slot, 0, SLOT_BYTES, this.#next * SLOT_BYTES)
     this.#next = 1 - this.#next
   }
@@ -143,22 +151,29 @@ export class SlotFile {
     this.#slot.fill(0)
     file.readAt(this.#slot, 0, SLOT_BYTES, slot * SLOT_BYTES)
     if (this.#view.getUint32(MAGIC_AT) !== this.#magic) return 0
-    const payloadBytes = this.#payloadBytes()
-    if (payloadBytes > MAX_SLOT_PAYLOAD_BYTES) return 0
-    if (this.#view.getUint32(CRC_AT) !== this.#checksum(payloadBytes)) return 0
-    const sequence = this.#view.getFloat64(SEQUENCE_AT)
-    return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : 0
+    return sequenceOfSlot(this.#slot)
   }
 
   #payloadBytes(): number {
     return this.#view.getUint32(PAYLOAD_BYTES_AT)
   }
+}
 
-  /** Over everything but the checksum itself. */
-  #checksum(payloadBytes: number): number {
-    const head = crc32(this.#slot, 0, CRC_AT)
-    return crc32(this.#slot, PAYLOAD_AT, PAYLOAD_AT + payloadBytes, head)
-  }
+/** Sequence of one slot of a file of any kind, 0 if its checksum or a field is wrong. */
+export function sequenceOfSlot(slot: Buffer): number {
+  if (slot.length < SLOT_BYTES) return 0
+  const view = new DataView(slot.buffer, slot.byteOffset, slot.length)
+  const payloadBytes = view.getUint32(PAYLOAD_BYTES_AT)
+  if (payloadBytes > MAX_SLOT_PAYLOAD_BYTES) return 0
+  if (view.getUint32(CRC_AT) !== checksumOfSlot(slot, payloadBytes)) return 0
+  const sequence = view.getFloat64(SEQUENCE_AT)
+  return Number.isSafeInteger(sequence) && sequence > 0 ? sequence : 0
+}
+
+/** Over everything but the checksum itself. */
+function checksumOfSlot(slot: Buffer, payloadBytes: number): number {
+  const head = crc32(slot, 0, CRC_AT)
+  return crc32(slot, PAYLOAD_AT, PAYLOAD_AT + payloadBytes, head)
 }
 
 /** For a record whose loss must stop the node. */
