@@ -6,6 +6,7 @@
 import { type Random, randomBetween } from '@ringledger/base'
 import { ensure } from './failure.ts'
 import type { Machine } from './machine.ts'
+import type { SimProcess } from './process.ts'
 import type { World } from './world.ts'
 
 export type Drill = (world: World) => Promise<void>
@@ -28,28 +29,38 @@ export function drillOf(random: Random, world: World): Drill | undefined {
   return drills[randomBetween(random, 0, drills.length)]
 }
 
-/** A follower that nobody hears raises no term, and deposes nobody when it is back. */
+/**
+ * A follower that nobody hears raises no term, and deposes nobody when it is back. Only a transfer
+ * that was begun before can still end the term: its TimeoutNow is under way or to be sent, and
+ * whom it reaches campaigns at once, also cut off. Such a campaign ends the drill.
+ */
 async function isolateFollower(world: World): Promise<void> {
   const leader = world.leader as Machine
   const follower = world.machines.find((machine) => machine !== leader) as Machine
-  const term = leader.process?.raft.term
-  const undisturbed = (): void => {
+  const status = (leader.process as SimProcess).raft.status()
+  const { term } = status
+  const heirs = world.handovers.heirsOf(status)
+  world.handovers.takeCampaigns()
+  const givenAway = (): boolean => {
+    const campaigns = world.handovers.takeCampaigns()
+    for (const { name, byOrder, term: campaignTerm } of campaigns) {
+      ensure(
+        byOrder && heirs.has(name) && campaignTerm === term + 1,
+        `${name} campaigned against the healthy leader ${leader.name}`,
+      )
+    }
+    if (campaigns.length > 0) return true
     ensure(
       leader.leads && leader.process?.raft.term === term,
       `${follower.name} was away and disturbed the healthy leader ${leader.name}`,
     )
+    return false
   }
   block(world, follower, true, true)
-  await world.pass(ISOLATION_TICKS, () => {
-    undisturbed()
-    return false
-  })
+  if (await world.pass(ISOLATION_TICKS, givenAway)) return
   ensure(follower.process?.raft.term === term, `${follower.name} raised its term all alone`)
   world.network.heal()
-  await world.pass(RETURN_TICKS, () => {
-    undisturbed()
-    return false
-  })
+  await world.pass(RETURN_TICKS, givenAway)
 }
 
 /** A leader that is heard and hears nobody makes room. */
@@ -81,6 +92,9 @@ function serves(machine: Machine, above: number): boolean {
 }
 
 function block(world: World, machine: Machine, inward: boolean, outward: boolean): void {
+  const { trace } = world
+  const how = inward && outward ? 'cut off' : 'deaf'
+  trace.print && trace.line(machine.number, `drill: ${how}`)
   for (const other of world.machines) {
     if (other === machine) continue
     if (inward) world.network.setBlocked(other.number, machine.number, true)

@@ -346,7 +346,7 @@ export class Machine implements Witness {
     // What it asks for is read beside the event loop, even from memory.
     if (message.type.startsWith('repair')) world.settleSoon()
     world.trace.mix(4, frame.from * 16 + frame.to, frame.sizeBytes, message.term)
-    world.trace.print && world.traceMessage(message)
+    world.onArrival(message)
     const { handlers } = process
     handlers?.onMessage(message.from, message, frame.bytes, payloadStart, frame.sizeBytes)
   }

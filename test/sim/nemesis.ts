@@ -310,7 +310,10 @@ export class Nemesis {
     const peer = this.#other(machine)
     if (peer === undefined) return
     const { process } = machine
-    if (process !== undefined && !process.closing) process.core.transfer(peer.name)
+    if (process === undefined || process.closing) return
+    const { trace } = this.#world
+    trace.print && trace.line(machine.number, `is asked to hand over to ${peer.name}`)
+    process.core.transfer(peer.name)
   }
 
   /** Only what every member holds goes: who lacks what was dropped needs a copy of a store. */

@@ -146,6 +146,7 @@ export class SimProcess {
       patchBarrier: () => {},
       onRole: (role, term, _leaderId, _end, reason) => {
         this.pending = []
+        if (role === Role.candidate) machine.world.handovers.onCampaign(machine.name, term)
         machine.onRole(role, term, reason)
       },
       onCommit: (position) => this.#onCommit(position),
@@ -212,7 +213,9 @@ function hubOf(machine: Machine, process: SimProcess): LedgerHub {
     send: (to: string, message: PeerMessage, pieces?: readonly LogPiece[]): boolean => {
       if (process.ended) return false
       machine.onSend(message)
-      return network.send(number, peerNumber(to), message, pieces)
+      const sent = network.send(number, peerNumber(to), message, pieces)
+      if (sent && message.type === 'timeoutNow') world.onHandover(message)
+      return sent
     },
     queuedBytes: (id) => network.queuedBytes(number, peerNumber(id)),
     unflushedPosition: (id) => network.unflushedPosition(number, peerNumber(id ?? '')),

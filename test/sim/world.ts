@@ -4,11 +4,12 @@
  * handles the events. Invariant: nothing here depends on anything but the settings.
  */
 import { InvariantError, type Random, randomBetween, seededRandom } from '@ringledger/base'
-import type { PeerMessage } from '@ringledger/consensus'
+import type { PeerMessage, TimeoutNow } from '@ringledger/consensus'
 import { type Counts, noCounts } from './counts.ts'
 import { drillOf } from './drills.ts'
 import { ensure, SimFailure } from './failure.ts'
 import type { Frame } from './frames.ts'
+import { Handovers } from './handovers.ts'
 import { History } from './history.ts'
 import { Machine } from './machine.ts'
 import { Nemesis } from './nemesis.ts'
@@ -58,6 +59,7 @@ export class World {
   readonly network: SimNetwork
   readonly machines: readonly Machine[]
   readonly history: History
+  readonly handovers: Handovers
   readonly nemesis: Nemesis
   readonly #random: Random
   #settle = false
@@ -90,6 +92,7 @@ export class World {
     )
     this.machines = this.names.map((_, at) => new Machine(this, at, memory.of(at)))
     this.history = new History(this.machines)
+    this.handovers = new Handovers(this.scheduler)
     this.nemesis = new Nemesis(this, this.#random)
   }
 
@@ -124,7 +127,15 @@ export class World {
     return { number: this.#bodies, fill: this.#bodies & 0xff }
   }
 
-  traceMessage(message: PeerMessage): void {
+  /** A leader tells another node to campaign. */
+  onHandover({ from, to, term }: TimeoutNow): void {
+    this.handovers.onTold(to, term)
+    this.trace.print && this.trace.line(Number(from.slice(1)), `hands over to ${to}`)
+  }
+
+  onArrival(message: PeerMessage): void {
+    if (message.type === 'timeoutNow') this.handovers.onArrived(message.to, message.term)
+    if (this.trace.print === undefined) return
     const { type, from, to, ...rest } = message
     this.trace.line(Number(to.slice(1)), `from ${from}: ${type} ${JSON.stringify(rest)}`)
   }
