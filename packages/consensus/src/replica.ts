@@ -151,11 +151,14 @@ export class Replica {
     this.#act()
   }
 
-  /** Segments were deleted: the log begins here now. */
-  onTrimmed(firstPosition: number, firstIndex: number): void {
+  /**
+   * Segments were deleted: the log begins here now. The last entry before those that are damaged,
+   * and left, ends at `soundPosition`; Infinity when none is.
+   */
+  onTrimmed(firstPosition: number, firstIndex: number, soundPosition: number): void {
     if (this.#halted) return
     this.#step({ type: 'trimmed', firstPosition, firstIndex })
-    this.#act()
+    this.#soundTo(soundPosition)
   }
 
   tick(): void {
@@ -245,11 +248,7 @@ export class Replica {
   onMended(soundPosition: number, lastChainCrc: number): void {
     if (this.#halted) return
     this.#writer.learnChain(lastChainCrc)
-    this.#sound = Math.max(this.#sound, soundPosition)
-    this.#replicator.damageMended()
-    this.raft.step({ type: 'mended', soundPosition })
-    this.#act()
-    this.#show()
+    this.#soundTo(soundPosition)
   }
 
   onStorageFailed(reason: string): void {
@@ -279,6 +278,15 @@ export class Replica {
       this.#replicator.pin()
     }
     this.#options.storage.flush()
+  }
+
+  /** Some damage is no more. */
+  #soundTo(soundPosition: number): void {
+    this.#sound = Math.max(this.#sound, soundPosition)
+    this.#replicator.damageMended()
+    this.#step({ type: 'mended', soundPosition })
+    this.#act()
+    this.#show()
   }
 
   /**

@@ -136,6 +136,24 @@ test('a pass over a running member finds what rotted, and the others fill it', a
   for (const member of group.members) assert.ok(logOf(started, member, end).equals(expected))
 })
 
+test('a damaged entry that retention deletes is not asked for any more', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  // More than its memory holds.
+  await fill(started, leader, 1500)
+  const [member, ...others] = group.members as [TestMember, ...TestMember[]]
+  for (const other of others) await other.kill()
+  flip(started, member, 60)
+  await member.scrub()
+  const { core } = member
+  assert.equal(core?.damagedEntries, 1)
+  const { position, index } = core.replica.committedBoundary
+  core.trim(SEGMENT_BYTES, { position, index })
+  await group.until(() => core.replica.raft.status().firstPosition === SEGMENT_BYTES)
+  assert.equal(core.damagedEntries, 0)
+})
+
 test('a leader repairs itself before it serves a member that lags', async (t) => {
   const started = await startGroup(t)
   const { group } = started

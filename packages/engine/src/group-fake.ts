@@ -83,6 +83,7 @@ export class TestMember {
       onDiskFull: (full) => this.log.push(`disk full: ${full}`),
       onTransferred: () => this.#group.changed(),
       onRepaired: () => this.#group.changed(),
+      onTrimmed: () => this.#group.changed(),
       onScrubbed: () => this.#onScrubbed(),
       log: (_level, line) => {
         this.log.push(line)

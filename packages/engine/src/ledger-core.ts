@@ -439,10 +439,11 @@ export class LedgerCore {
         hooks.onRepaired?.(position)
       },
       onScrubbed: () => hooks.onScrubbed?.(),
-      onRemoved: (firstPosition, firstIndex) => {
+      onRemoved: (firstPosition, firstIndex, soundPosition) => {
         // What is kept of the first file may speak of files that are gone.
         this.files.forget(0)
-        replica.onTrimmed(firstPosition, firstIndex)
+        this.#repairer.forget(Number.POSITIVE_INFINITY, firstPosition)
+        replica.onTrimmed(firstPosition, firstIndex, soundPosition)
         hooks.onTrimmed?.(firstPosition, firstIndex)
       },
     }

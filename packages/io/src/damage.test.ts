@@ -194,6 +194,22 @@ test('a start finds its holes again until they are filled, and the log may be cu
   assert.ok(log.length > hole.endPosition)
 })
 
+test('what was damaged is no longer wanted once retention has deleted it', () => {
+  const { disk, seam, files } = sample()
+  const { store } = seam
+  disk.flipBit(`${HOME}/data/${String(0).padStart(20, '0')}`, 60, 1)
+  scrub(store)
+  assert.deepEqual(store.holes.positions, [0])
+  const { endPosition } = store.holes.at(0)!
+  seam.client.checkpoint(store.end.position, store.end.index)
+  seam.client.removeBelow(1024)
+  const removed = { firstPosition: 1024, soundPosition: Number.POSITIVE_INFINITY }
+  const [heard] = seam.settle().filter((each) => each.kind === 'removed')
+  assert.deepEqual(heard, { kind: 'removed', firstIndex: heard?.firstIndex, ...removed })
+  assert.equal(store.holes.count, 0)
+  assert.match(store.repair(0, logOf(files).subarray(0, endPosition)), /nothing is known/)
+})
+
 test('index units that vanished with their entry: the entry behind tells where it stood', () => {
   const { disk, files } = sample()
   const log = logOf(files)

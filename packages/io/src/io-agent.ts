@@ -261,10 +261,11 @@ export class IoAgent {
 
   #removeBelow(position: number): void {
     const first = this.#store.removeBelow(position)
-    const offset = this.#events.claim(16, IoEvent.REMOVED)
+    const offset = this.#events.claim(24, IoEvent.REMOVED)
     assert(offset >= 0, 'room for the answer was looked at before')
     this.#events.view.setFloat64(offset, first.firstPosition)
     this.#events.view.setFloat64(offset + 8, first.firstIndex)
+    this.#events.view.setFloat64(offset + 16, this.#store.holes.soundPosition)
     this.#publishEvent()
   }
 

@@ -53,8 +53,11 @@ export interface IoEventHandlers {
   onChecked?(position: number): void
   /** The answer to `scrub`. */
   onScrubbed?(): void
-  /** Segments were deleted: the log begins here now. */
-  onRemoved?(firstPosition: number, firstIndex: number): void
+  /**
+   * Segments were deleted: the log begins here now. Damage in them is void; `soundPosition` as in
+   * `Repaired`.
+   */
+  onRemoved?(firstPosition: number, firstIndex: number, soundPosition: number): void
   onClosed?(): void
 }
 
@@ -315,7 +318,11 @@ export class IoClient {
         handlers.onDiskOk()
         return
       case IoEvent.REMOVED:
-        handlers.onRemoved?.(view.getFloat64(offset), view.getFloat64(offset + 8))
+        handlers.onRemoved?.(
+          view.getFloat64(offset),
+          view.getFloat64(offset + 8),
+          view.getFloat64(offset + 16),
+        )
         return
       case IoEvent.CLOSED:
         handlers.onClosed?.()

@@ -21,7 +21,7 @@
  *     HARD_STATE_SAVED id i32
  *     FAILED           file bytes i32, error bytes i32, file, error
  *     DISK_FULL, DISK_OK, CLOSED
- *     REMOVED          first position f64, first index f64
+ *     REMOVED          first position f64, first index f64, sound position f64
  *     FOUND            position f64, index f64, repaired i32, path bytes i32, reason bytes i32,
  *                      path, reason
  *     HOLE             position f64, end f64, index f64, term f64

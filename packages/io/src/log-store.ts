@@ -285,6 +285,7 @@ export class LogStore {
       this.#firstIndex = before + 1
       this.#firstPosition = start
       this.#index.removeBelow(this.#firstIndex * INDEX_UNIT_BYTES)
+      this.holes.forget(Number.POSITIVE_INFINITY, start)
     }
     return { firstPosition: this.#firstPosition, firstIndex: this.#firstIndex }
   }

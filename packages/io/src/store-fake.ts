@@ -25,7 +25,12 @@ export type Heard =
   | { readonly kind: 'failed'; readonly file: string; readonly error: string }
   | { readonly kind: 'full' | 'ok' | 'closed' }
   | { readonly kind: 'repaired'; readonly soundPosition: number; readonly refusal: string }
-  | { readonly kind: 'removed'; readonly firstPosition: number; readonly firstIndex: number }
+  | {
+      readonly kind: 'removed'
+      readonly firstPosition: number
+      readonly firstIndex: number
+      readonly soundPosition: number
+    }
 
 export class StoreFake {
   readonly clock: FakeClock = new FakeClock()
@@ -91,8 +96,8 @@ export class StoreFake {
       onDiskOk: () => this.heard.push({ kind: 'ok' }),
       onRepaired: ({ soundPosition, refusal }) =>
         this.heard.push({ kind: 'repaired', soundPosition, refusal }),
-      onRemoved: (firstPosition, firstIndex) =>
-        this.heard.push({ kind: 'removed', firstPosition, firstIndex }),
+      onRemoved: (firstPosition, firstIndex, soundPosition) =>
+        this.heard.push({ kind: 'removed', firstPosition, firstIndex, soundPosition }),
       onClosed: () => this.heard.push({ kind: 'closed' }),
     })
   }
