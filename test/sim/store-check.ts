@@ -19,7 +19,10 @@ export function checkStores(world: World): void {
 }
 
 function checkStore(machine: Machine): void {
-  const reader = new LogFileReader(machine.storeConfig, machine.disk)
+  // The entries make good for a damaged index unit, so it is told apart here.
+  const reader = new LogFileReader(machine.storeConfig, machine.disk, (position) =>
+    ensure(false, `${machine.name}: the index unit of the entry at ${position} is damaged`),
+  )
   const { log } = machine
   const start = firstPosition(machine)
   const first = Math.max(0, reader.indexOfPosition(start))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '@ringledger/base'
-import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
+import { fileNameOfOffset, INDEX_UNIT_BYTES } from '@ringledger/protocol'
 import type { StoreConfig } from './config.ts'
 import { FakeDisk } from './disk-fake.ts'
 import type { LogStore } from './log-store.ts'
@@ -166,6 +166,34 @@ test('a bit flipped anywhere below an open store is found by a pass, and repaire
     if (path.includes('ringledger-')) continue
     if (isText) disk.flipBit(path, at, bit)
     assert.ok(disk.content(path).equals(before), what)
+  }
+})
+
+test('an index unit is made anew as soon as its entry is asked about', () => {
+  const disk = new FakeDisk(seededRandom(7))
+  const seam = new StoreFake(CONFIG, disk)
+  for (let index = 0; index < 200; index++) {
+    seam.append(1, 1, 100)
+    seam.settle()
+  }
+  const { store } = seam
+  const unitsAFile = CONFIG.indexSegmentBytes! / INDEX_UNIT_BYTES
+  for (let index = 0; index < 200; index++) {
+    const base = index - (index % unitsAFile)
+    const path = `${HOME}/index/${fileNameOfOffset(base * INDEX_UNIT_BYTES)}`
+    const whole = disk.content(path)
+    // Six entries of 148 bytes a segment.
+    const position = Math.floor(index / 6) * 1024 + (index % 6) * 148
+    // Magic, a high and a low byte of the position, size, index, term.
+    for (const at of [0, 8, 11, 14, 23, 31]) {
+      const what = `unit ${index} byte ${at}`
+      disk.flipBit(path, (index - base) * INDEX_UNIT_BYTES + at, 1)
+      const found: Finding[] = []
+      store.onFinding = (finding) => found.push(finding)
+      assert.ok(store.scrub.check(position), what)
+      assert.equal(found.length, 1, what)
+      assert.ok(disk.content(path).equals(whole), what)
+    }
   }
 })
 

@@ -17,7 +17,6 @@ import {
   MAGIC_BLANK,
 } from '@ringledger/protocol'
 import { type LogEnd, UNKNOWN_CHAIN } from './resume-mark.ts'
-import type { SegmentFiles } from './segment-files.ts'
 
 export const SCAN_WINDOW_BYTES: number = 4 * 1024 ** 2
 
@@ -64,8 +63,14 @@ type VisitEntry = (
   chainCrc: number,
 ) => void
 
+/** The data files, or a view of them. */
+export interface ScannedData {
+  readonly segmentBytes: number
+  readAt(position: number, target: Uint8Array, offset: number, sizeBytes: number): number
+}
+
 export class EntryScan {
-  readonly #data: SegmentFiles
+  readonly #data: ScannedData
   #window: Buffer
   #view: DataView
   #windowStart = 0
@@ -76,7 +81,7 @@ export class EntryScan {
    * Reads ahead `windowBytes` at a time; what was read is not looked at anew, so the files must
    * stand still.
    */
-  constructor(data: SegmentFiles, windowBytes: number) {
+  constructor(data: ScannedData, windowBytes: number) {
     this.#data = data
     this.#window = Buffer.alloc(windowBytes)
     this.#view = this.#viewOf(this.#window)

@@ -42,11 +42,16 @@ export class IndexTable {
     this.#view = new DataView(this.#block.buffer, this.#block.byteOffset, this.#block.length)
   }
 
+  /** The last one that the files have room for. */
+  get lastIndex(): number {
+    return Math.floor(this.#source.endPosition / INDEX_UNIT_BYTES) - 1
+  }
+
   /**
    * Reads unit `index` into {@link unit}; false when it is not there or not a unit of that index.
    */
   read(index: number): boolean {
-    if (index < 0) return false
+    if (index < 0 || !Number.isSafeInteger(index)) return false
     const count = this.#source.readAt(index * INDEX_UNIT_BYTES, this.#block, 0, INDEX_UNIT_BYTES)
     return count === INDEX_UNIT_BYTES && this.#take(0, index)
   }
@@ -69,12 +74,12 @@ export class IndexTable {
 
   /**
    * Largest index of at least `low` whose entry starts at or below `position`, in {@link unit}; -1
-   * when there is none.
+   * when there is none. One damaged unit can lead the search astray: {@link EntryPlaces} finds out.
    */
   indexAt(position: number, low: number): number {
     let found = -1
     let from = Math.max(low, Math.ceil(this.#source.firstPosition / INDEX_UNIT_BYTES))
-    let to = Math.floor(this.#source.endPosition / INDEX_UNIT_BYTES) - 1
+    let to = this.lastIndex
     while (from <= to) {
       const middle = Math.floor((from + to) / 2)
       if (this.read(middle) && this.unit.position <= position) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '@ringledger/base'
+import { fileNameOfOffset, INDEX_UNIT_BYTES } from '@ringledger/protocol'
 import type { StoreConfig } from './config.ts'
 import { FakeDisk } from './disk-fake.ts'
 import { LogFileReader } from './log-file-reader.ts'
@@ -193,6 +194,25 @@ test('segments below the commit are deleted on request, and the log still opens'
   const reader = new LogFileReader(CONFIG, disk)
   assert.equal(reader.indexOfPosition(first.firstPosition), first.firstIndex)
   assert.equal(reader.indexOfPosition(first.firstPosition - 1), -1)
+})
+
+test('the first index is right behind deleted segments, whichever index unit is damaged', () => {
+  for (let index = 0; index < 100; index++) {
+    const disk = new FakeDisk(seededRandom(7))
+    const seam = new StoreFake(CONFIG, disk)
+    for (let i = 0; i < 5; i++) {
+      seam.append(20)
+      seam.settle()
+    }
+    seam.client.checkpoint(seam.core.end.position, seam.core.end.index)
+    const unitAt = index * INDEX_UNIT_BYTES
+    const inFile = unitAt % CONFIG.indexSegmentBytes!
+    const path = `/r/dledger-n0/index/${fileNameOfOffset(unitAt - inFile)}`
+    disk.flipBit(path, inFile + 8, 3)
+    seam.client.removeBelow(2 * 16 * 1024)
+    const first = seam.settle().find((event) => event.kind === 'removed')
+    assert.equal(first?.firstIndex, 58, `unit ${index}`)
+  }
 })
 
 test('space is zeroed ahead while nothing else waits, one segment ahead at most', () => {

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LedgerError } from '@ringledger/base'
+import { fileNameOfOffset } from '@ringledger/protocol'
 import fc from 'fast-check'
 import { NodeDisk } from './disk-node.ts'
 import { LogFileReader, type StoreConfig } from './index.ts'
 import { StoreFake } from './store-fake.ts'
 
+const ZEROS: Buffer = Buffer.alloc(512)
+
 async function filled(
   t: { after(clean: () => Promise<void>): void },
   bodies: readonly number[],
+  removedBelow = 0,
 ): Promise<{ config: StoreConfig; ends: number[]; reader: LogFileReader }> {
   const rootDirectory = await mkdtemp(join(tmpdir(), 'ringledger-reader-'))
   t.after(() => rm(rootDirectory, { recursive: true, force: true }))
@@ -28,6 +32,11 @@ async function filled(
   for (const bodyBytes of bodies) {
     seam.append(1, 1, bodyBytes)
     ends.push(seam.core.end.position)
+    seam.settle()
+  }
+  if (removedBelow > 0) {
+    seam.client.checkpoint(seam.core.end.position, seam.core.end.index)
+    seam.client.removeBelow(removedBelow)
     seam.settle()
   }
   seam.close()
@@ -111,5 +120,115 @@ test('no byte of whole entries is given out that is not as it was written', asyn
     assert.ok(told.pop()! <= at, 'the place is told')
     await file.write(whole, at, 1, at - base)
     await file.close()
+  }
+})
+
+/** Flips one bit of a file of the store, on disk. */
+async function flip(config: StoreConfig, path: string, at: number): Promise<void> {
+  const file = await open(join(config.rootDirectory, 'dledger-n0', path), 'r+')
+  const byte = Buffer.alloc(1)
+  await file.read(byte, 0, 1, at)
+  byte[0]! ^= 1 << (at % 8)
+  await file.write(byte, 0, 1, at)
+  await file.close()
+}
+
+/** What a reader is asked for; throws where it does not find what was written. */
+function assertFound(reader: LogFileReader, ends: readonly number[], what: string): void {
+  const starts = ends.map((_, index) => reader.entryPositionOfIndex(index))
+  for (const [index, start] of starts.entries()) {
+    const before = ends[index - 1] ?? 0
+    assert.ok(start === before || (start > before && start % 4096 === 0), `${what}: entry ${index}`)
+    assert.equal(reader.indexOfPosition(before), index, what)
+    assert.equal(reader.indexOfPosition(ends[index]! - 1), index, what)
+  }
+  const end = ends.at(-1)!
+  assert.equal(reader.entryPositionOfIndex(ends.length), -1, what)
+  assert.equal(reader.indexOfPosition(end), -1, what)
+  for (const from of [0, ...ends.slice(0, -1)]) {
+    const range = reader.range(from, end, 3000)
+    assert.equal(range.endPosition, ends[range.lastIndex], what)
+    assert.ok(range.endPosition > from, what)
+  }
+}
+
+test('a bit flipped anywhere in the index files changes no answer, and is told', async (t) => {
+  const { config, ends } = await filled(t, [100, 3500, 300, 1500, 2000, 10, 20, 700, 4000, 30])
+  for (let at = 0; at < ends.length * 32; at++) {
+    const told: number[] = []
+    const reader = new LogFileReader(config, undefined, (position) => told.push(position))
+    await flip(config, 'index/00000000000000000000', at)
+    const unit = Math.floor(at / 32)
+    assertFound(reader, ends, `byte ${at}`)
+    const start = reader.entryPositionOfIndex(unit)
+    assert.ok(told.includes(start), `byte ${at}: the entry whose unit is damaged is told`)
+    await flip(config, 'index/00000000000000000000', at)
+    reader.close()
+  }
+})
+
+test('a whole run of index units that is gone is made good from the entries', async (t) => {
+  const bodies = Array.from({ length: 60 }, (_, i) => (i * 373) % 1900)
+  const { config, ends, reader } = await filled(t, bodies)
+  for (const name of ['00000000000000000000', '00000000000000000512']) {
+    const file = await open(join(config.rootDirectory, 'dledger-n0', 'index', name), 'r+')
+    await file.write(Buffer.alloc(512), 0, 512, 0)
+    await file.close()
+  }
+  assertFound(reader, ends, 'the first two files')
+})
+
+test('a log whose index files were overwritten is read by its entries alone', async (t) => {
+  const bodies = Array.from({ length: 700 }, (_, i) => i % 50)
+  const { config, ends } = await filled(t, bodies)
+  const directory = join(config.rootDirectory, 'dledger-n0', 'index')
+  for (const name of await readdir(directory)) await writeFile(join(directory, name), ZEROS)
+  const told: number[] = []
+  const reader = new LogFileReader(config, undefined, (position) => told.push(position))
+  t.after(async () => reader.close())
+  for (let index = 0; index < 700; index += 53) {
+    const position = reader.entryPositionOfIndex(index)
+    assert.ok(position >= 0 && position < ends[index]!)
+    assert.equal(reader.indexOfPosition(position), index)
+    assert.equal(reader.indexOfPosition(ends[index]! - 1), index)
+    const range = reader.range(ends[index - 1] ?? 0, ends[699]!, 100)
+    assert.deepEqual(range, { endPosition: ends[index], lastIndex: index })
+  }
+  assert.ok(told.length > 0)
+})
+
+test('a log that lost its beginning to retention finds its first entry with one damage', async (t) => {
+  const bodies = Array.from({ length: 40 }, (_, i) => (i * 373) % 1900)
+  const { config, ends, reader } = await filled(t, bodies, 3 * 4096)
+  const base = 3 * 4096
+  const first = ends.findLastIndex((end) => end <= base) + 1
+  const unitAt = (first % 16) * 32
+  const unitFile = `index/${fileNameOfOffset(first * 32 - unitAt)}`
+  const places = [
+    ...Array.from({ length: 48 }, (_, at) => ({ path: `data/${fileNameOfOffset(base)}`, at })),
+    ...Array.from({ length: 32 }, (_, at) => ({ path: unitFile, at: unitAt + at })),
+  ]
+  for (const { path, at } of places) {
+    await flip(config, path, at)
+    reader.forget(0)
+    const what = `${path} byte ${at}`
+    assert.equal(reader.indexOfPosition(base), first, what)
+    assert.equal(reader.indexOfPosition(base - 1), -1, what)
+    assert.equal(reader.entryPositionOfIndex(first), base, what)
+    assert.equal(reader.indexOfPosition(ends[30]! - 1), 30, what)
+    assert.equal(reader.range(base, ends[39]!, 1).lastIndex, first, what)
+    await flip(config, path, at)
+  }
+})
+
+test('a damaged first header misleads nobody, before and after its repair', async (t) => {
+  const { config, ends } = await filled(t, [100, 3500, 300, 1500, 2000, 10])
+  for (let at = 0; at < 48; at++) {
+    const reader = new LogFileReader(config)
+    await flip(config, 'data/00000000000000000000', at)
+    assertFound(reader, ends, `byte ${at}`)
+    await flip(config, 'data/00000000000000000000', at)
+    assertFound(reader, ends, `byte ${at}, repaired`)
+    reader.close()
   }
 })

@@ -7,24 +7,23 @@
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
 import {
-  BLANK_HEADER_BYTES,
   ENTRY_HEADER_BYTES,
   entryChainCrc,
   entryIndex,
-  entryMagic,
-  entrySize,
   fileNameOfOffset,
-  MAGIC_BLANK,
-  MAGIC_NORMAL,
   offsetOfFileName,
 } from '@ringledger/protocol'
 import { checkEntries } from './check-entries.ts'
 import { type StoreConfig, storeLayout } from './config.ts'
 import { type Disk, type DiskFile, OpenMode } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
+import { EntryPlaces, type FirstEntry, findFirst } from './entry-places.ts'
+import { EntryScan } from './entry-scan.ts'
 import { IndexTable, type UnitSource } from './index-table.ts'
 
 const MAX_OPEN_FILES = 4
+/** Read at once where index units are damaged. */
+const SCAN_BYTES: number = 64 * 1024
 
 interface OpenSegment {
   readonly file: DiskFile
@@ -37,14 +36,14 @@ interface OpenSegment {
 class SegmentView implements UnitSource {
   readonly #disk: Disk
   readonly #directory: string
-  readonly #segmentBytes: number
+  readonly segmentBytes: number
   /** In order of last use. */
   readonly #open: Map<number, OpenSegment> = new Map()
 
   constructor(disk: Disk, directory: string, segmentBytes: number) {
     this.#disk = disk
     this.#directory = directory
-    this.#segmentBytes = segmentBytes
+    this.segmentBytes = segmentBytes
   }
 
   /** Of the first file now on disk. */
@@ -55,17 +54,17 @@ class SegmentView implements UnitSource {
   /** Behind the last file now on disk. */
   get endPosition(): number {
     const last = this.#bases().at(-1)
-    return last === undefined ? 0 : last + this.#segmentBytes
+    return last === undefined ? 0 : last + this.segmentBytes
   }
 
   readAt(position: number, target: Uint8Array, offset: number, sizeBytes: number): number {
     let done = 0
     while (done < sizeBytes) {
       const at = position + done
-      const inSegment = at % this.#segmentBytes
+      const inSegment = at % this.segmentBytes
       const segment = this.#segment(at - inSegment)
       if (segment === undefined) break
-      const part = Math.min(sizeBytes - done, this.#segmentBytes - inSegment)
+      const part = Math.min(sizeBytes - done, this.segmentBytes - inSegment)
       const count = segment.file.readAt(target, offset + done, part, inSegment)
       done += count
       if (count < part) break
@@ -82,10 +81,10 @@ class SegmentView implements UnitSource {
     let done = 0
     while (done < sizeBytes) {
       const at = position + done
-      const inSegment = at % this.#segmentBytes
+      const inSegment = at % this.segmentBytes
       const segment = this.#segment(at - inSegment)
       if (segment === undefined) break
-      const part = Math.min(sizeBytes - done, this.#segmentBytes - inSegment)
+      const part = Math.min(sizeBytes - done, this.segmentBytes - inSegment)
       segment.users++
       try {
         const count = await segment.file.readAtAsync(target, offset + done, part, inSegment)
@@ -100,13 +99,13 @@ class SegmentView implements UnitSource {
   }
 
   pathOf(position: number): string {
-    return join(this.#directory, fileNameOfOffset(position - (position % this.#segmentBytes)))
+    return join(this.#directory, fileNameOfOffset(position - (position % this.segmentBytes)))
   }
 
   /** Files that hold positions from `position` on are opened anew at the next read. */
   forget(position: number): void {
     for (const [base, segment] of this.#open) {
-      if (base + this.#segmentBytes > position) this.#drop(base, segment)
+      if (base + this.segmentBytes > position) this.#drop(base, segment)
     }
   }
 
@@ -152,8 +151,12 @@ export class LogFileReader {
   readonly #index: SegmentView
   readonly #table: IndexTable
   readonly #header: Buffer = Buffer.alloc(ENTRY_HEADER_BYTES)
-  /** -1: not looked up since the last `forget`. */
-  #firstIndex = -1
+  readonly #places: EntryPlaces
+  readonly #scan: EntryScan
+  /** Undefined: not looked up since the last `forget`. */
+  #first: FirstEntry | undefined
+  /** Of the first file when `#first` was looked up. */
+  #firstFile = 0
   /**
    * Where the last range ended, and its last index: catching up asks for the next one from there.
    */
@@ -178,6 +181,14 @@ export class LogFileReader {
     this.#data = new SegmentView(disk, layout.dataDirectory, layout.segmentBytes)
     this.#index = new SegmentView(disk, layout.indexDirectory, layout.indexSegmentBytes)
     this.#table = new IndexTable(this.#index)
+    this.#scan = new EntryScan(this.#data, Math.min(SCAN_BYTES, layout.segmentBytes))
+    this.#places = new EntryPlaces({
+      data: this.#data,
+      table: this.#table,
+      scan: this.#scan,
+      first: () => this.#lookUpFirst(),
+      damaged: onDamage,
+    })
   }
 
   /**
@@ -220,52 +231,57 @@ export class LogFileReader {
   /** Tells that the bytes at `position` are not what was written; the error is to be thrown. */
   damaged(position: number, reason: string): LedgerError {
     this.#onDamage(position)
+    this.#lastEnd = -1
     return new LedgerError(
       'CORRUPT',
       `${this.#data.pathOf(position)}: the log is damaged at position ${position} (${reason})`,
     )
   }
 
-  /** Where entry `index` starts; -1 when the files do not hold it. */
+  /** Where entry `index` starts; -1 when the files do not hold it, or hold nothing that tells. */
   entryPositionOfIndex(index: number): number {
-    return this.#table.read(index) ? this.#table.unit.position : -1
+    return this.#places.byIndex(index) ? this.#places.place.position : -1
   }
 
   /**
    * Index of the entry that covers `position`; a filler belongs to the entry behind it. -1 when the
-   * files do not hold it.
+   * files do not hold it, or hold nothing that tells.
    */
   indexOfPosition(position: number): number {
-    const firstIndex = this.#lookUpFirstIndex()
-    if (firstIndex < 0 || position < this.#data.firstPosition) return -1
-    const found = this.#table.indexAt(position, firstIndex)
-    if (found < 0) return firstIndex
-    if (position < this.#table.unit.position + this.#table.unit.sizeBytes) return found
-    return this.#table.read(found + 1) ? found + 1 : -1
+    const first = this.#lookUpFirst()
+    if (first === undefined || position < this.#data.firstPosition) return -1
+    if (position < first.position) return first.index
+    if (!this.#places.byPosition(position)) return -1
+    const { place } = this.#places
+    if (position < place.position + place.sizeBytes) return place.index
+    const next = place.index + 1
+    return this.#places.byIndex(next) && place.position > position ? next : -1
   }
 
   /**
    * The largest end of an entry in (from, min(limit, from + maxBytes)], or the end of the first
-   * entry behind `from` when that is longer, and the index of that entry. `from` is the end of an
-   * entry or the log's first position. @throws LedgerError BAD_REQUEST when the files do not hold
-   * it
+   * entry behind `from` when that is longer, and the index of that entry; less of them around a
+   * damaged index unit. `from` is the end of an entry or the log's first position.
+   * @throws LedgerError BAD_REQUEST when the files do not hold it, CORRUPT when nothing tells
    */
   range(from: number, limit: number, maxBytes: number): LogRange {
     const first = from === this.#lastEnd ? this.#lastIndex + 1 : this.indexOfPosition(from)
     const end = Math.min(limit, from + maxBytes)
     const last = first < 0 ? -1 : Math.max(first, this.#table.lastWithin(first, end))
-    if (!this.#table.read(last)) {
+    const { place } = this.#places
+    const isFound = last >= 0 && (this.#places.sound(last) || this.#places.byIndex(first))
+    if (!isFound) {
       const isKnownToBe = limit < Number.POSITIVE_INFINITY && from >= this.#data.firstPosition
       if (!isKnownToBe) throw gone(from)
       throw this.damaged(from, 'an index unit is not readable')
     }
-    const endPosition = this.#table.unit.position + this.#table.unit.sizeBytes
+    const endPosition = place.position + place.sizeBytes
     if (endPosition <= from || endPosition > Math.max(limit, from)) {
       throw this.damaged(from, 'an index unit is of another place')
     }
-    this.#lastIndex = last
+    this.#lastIndex = place.index
     this.#lastEnd = endPosition
-    return { endPosition: this.#lastEnd, lastIndex: last }
+    return { endPosition, lastIndex: place.index }
   }
 
   /** The end of {@link range} without a limit. */
@@ -280,7 +296,7 @@ export class LogFileReader {
   forget(position: number): void {
     this.#data.forget(position)
     this.#index.forget(0)
-    this.#firstIndex = -1
+    this.#first = undefined
     this.#lastEnd = -1
     this.#checkedEnd = -1
   }
@@ -293,10 +309,9 @@ export class LogFileReader {
   #chainCrcBefore(from: number): number | undefined {
     if (from === 0) return 0
     if (from === this.#checkedEnd) return this.#checkedChainCrc
-    const firstIndex = this.#lookUpFirstIndex()
-    const index = firstIndex < 0 ? -1 : this.#table.indexAt(from - 1, firstIndex)
-    const { position, sizeBytes } = this.#table.unit
-    if (index < 0 || position + sizeBytes !== from) return undefined
+    if (!this.#places.byPosition(from - 1)) return undefined
+    const { index, position, sizeBytes } = this.#places.place
+    if (position + sizeBytes !== from) return undefined
     const header = this.#header
     const count = this.#data.readAt(position, header, 0, ENTRY_HEADER_BYTES)
     const view = new DataView(header.buffer, header.byteOffset, ENTRY_HEADER_BYTES)
@@ -304,23 +319,13 @@ export class LogFileReader {
     return entryChainCrc(view, 0)
   }
 
-  #lookUpFirstIndex(): number {
-    if (this.#firstIndex < 0) this.#firstIndex = this.#readFirstIndex(this.#data.firstPosition)
-    return this.#firstIndex
-  }
-
-  #readFirstIndex(position: number): number {
-    const header = this.#header
-    const count = this.#data.readAt(position, header, 0, ENTRY_HEADER_BYTES)
-    if (count < ENTRY_HEADER_BYTES) return -1
-    const view = new DataView(header.buffer, header.byteOffset, ENTRY_HEADER_BYTES)
-    const magic = entryMagic(view, 0)
-    const sizeBytes = entrySize(view, 0)
-    // Only a log that was cut from the front begins with a filler, and never with two.
-    if (magic === MAGIC_BLANK && sizeBytes >= BLANK_HEADER_BYTES) {
-      this.#data.readAt(position + sizeBytes, header, 0, ENTRY_HEADER_BYTES)
+  #lookUpFirst(): FirstEntry | undefined {
+    const firstFile = this.#data.firstPosition
+    if (this.#first === undefined || this.#firstFile !== firstFile) {
+      this.#first = findFirst(this.#data, this.#table, this.#scan)
+      this.#firstFile = firstFile
     }
-    return entryMagic(view, 0) === MAGIC_NORMAL ? entryIndex(view, 0) : -1
+    return this.#first
   }
 }
 

@@ -20,6 +20,7 @@ import {
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { StoreLayout } from './config.ts'
 import { type Disk, isNoSpace, type StoreLock } from './disk.ts'
+import { EntryPlaces, type FirstEntry, findFirst } from './entry-places.ts'
 import { repairEntry } from './entry-repair.ts'
 import { EntryScan } from './entry-scan.ts'
 import { FillerMender } from './filler-mender.ts'
@@ -282,7 +283,8 @@ export class LogStore {
     if (this.#data.removeBelow(position) > 0) {
       const start = this.#data.firstPosition
       const before = this.#table.indexAt(start - 1, this.#firstIndex)
-      this.#firstIndex = before + 1
+      const first = findFirst(this.#data, this.#table, this.#care.scan)
+      this.#firstIndex = first?.index ?? Math.max(this.#firstIndex, before + 1)
       this.#firstPosition = start
       this.#index.removeBelow(this.#firstIndex * INDEX_UNIT_BYTES)
       this.holes.forget(Number.POSITIVE_INFINITY, start)
@@ -334,26 +336,28 @@ export class LogStore {
   }
 
   #entryEndingAt(position: number): LogEnd | undefined {
-    const index = this.#table.indexAt(position - 1, this.#firstIndex)
-    if (index < 0) return undefined
-    const { scan } = this.#care
+    const { scan, places } = this.#care
+    if (!places.byPosition(position - 1)) return undefined
     scan.forget()
-    const end = scan.single(this.#table.unit.position)
-    return end?.position === position && end.index === index ? end : undefined
+    const end = scan.single(places.place.position)
+    return end?.position === position && end.index === places.place.index ? end : undefined
   }
 
   #careParts(): CareParts {
     const { data, index, table } = { data: this.#data, index: this.#index, table: this.#table }
     const scan = new EntryScan(data, Math.min(CARE_WINDOW_BYTES, data.segmentBytes))
+    const first = (): FirstEntry => ({ position: this.#firstPosition, index: this.#firstIndex })
     return {
       data,
       index,
       table,
       scan,
+      // Whoever asks looks at the damage next.
+      places: new EntryPlaces({ data, table, scan, first, damaged: () => {} }),
       filler: new FillerMender(data, table, scan),
       holes: this.holes,
       end: () => this.#end,
-      first: () => ({ position: this.#firstPosition, index: this.#firstIndex }),
+      first,
       mendSlots: () => this.#mendSlots(),
       found: (finding) => this.onFinding(finding),
     }

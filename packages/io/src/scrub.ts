@@ -14,6 +14,8 @@ import type { CareParts } from './store-parts.ts'
 
 const MAX_UNITS = 4096
 const ZERO_PART_BYTES: number = 256 * 1024
+/** What one check may look at, where nothing nearer is known than the log's beginning. */
+const MAX_CHECK_BYTES: number = 16 * 1024 ** 2
 /** How many index units are tried to find back into the log behind damage without bounds. */
 const MAX_UNITS_TRIED = 65_536
 
@@ -99,10 +101,13 @@ export class Scrub {
   }
 
   #goodEntryBefore(position: number): LogEnd | undefined {
-    const { table, scan, end } = this.#parts
+    const { table, scan, end, places } = this.#parts
     const first = this.#start()
     if (position < first.position || position >= end().position) return undefined
-    const found = table.indexAt(position, first.index + 1)
+    if (!places.byPosition(position)) {
+      return position - first.position < MAX_CHECK_BYTES ? first : undefined
+    }
+    const found = places.place.index
     // Not the entry right before: if its own checksum is damaged, the one asked for seems to be.
     for (let index = found - 2; index > first.index && index > found - 5; index--) {
       if (!table.read(index)) continue

@@ -1,4 +1,5 @@
 /** What the upkeep of a store works on; all of it belongs to the IO thread. */
+import type { EntryPlaces } from './entry-places.ts'
 import type { EntryScan } from './entry-scan.ts'
 import type { FillerMender } from './filler-mender.ts'
 import type { HoleList } from './hole-list.ts'
@@ -22,6 +23,7 @@ export interface CareParts {
   readonly index: SegmentFiles
   readonly table: IndexTable
   readonly scan: EntryScan
+  readonly places: EntryPlaces
   readonly filler: FillerMender
   readonly holes: HoleList
   /** End of what is durable. */
