@@ -99,8 +99,8 @@ export class EntryPlaces {
   }
 
   /**
-   * Finds the last entry that starts at or below `position`; false when there is none, or what leads
-   * to it is damaged.
+   * Finds the last entry that starts at or below `position`; false when there is none, or what
+   * leads to it is damaged.
    */
   byPosition(position: number): boolean {
     const { table, first } = this.#parts
