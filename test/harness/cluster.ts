@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly nodes: 1 | 3
   /** More lines for every broker.conf. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Fills the store of a node before its first start. */
+  readonly prepare?: (id: string, store: string) => void
   /** More environment of a broker, asked at each of its starts. */
   readonly environment?: (id: string, directory: string) => NodeJS.ProcessEnv
 }
@@ -69,6 +71,7 @@ export class Cluster {
         dLegerSelfId: `n${index}`,
         ...options.settings,
       })
+      options.prepare?.(`n${index}`, join(directory, `n${index}`))
     }
   }
 
@@ -85,6 +88,11 @@ export class Cluster {
       throw error
     }
     return cluster
+  }
+
+  /** `storePathRootDir` of a node. */
+  storeOf(id: string): string {
+    return join(this.directory, id)
   }
 
   get ids(): readonly string[] {

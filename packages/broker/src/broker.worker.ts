@@ -14,6 +14,8 @@ import { parseDelayLevels } from './delay-levels.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { BrokerStore } from './store/broker-store.ts'
 import { isNoSpace } from './store/file-io.ts'
+import { JoinedLog } from './store/joined-log.ts'
+import { PlainLog } from './store/plain-log.ts'
 import { topicsNote } from './topics-note.ts'
 import {
   type BrokerNote,
@@ -27,7 +29,8 @@ assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
 let closing = false
 let draining = false
-const { settings, shared, logFirstPosition, logEndPosition } = workerData as BrokerWorkerData
+const { settings, shared, oldLog, logFirstPosition, logEndPosition } =
+  workerData as BrokerWorkerData
 const arena = new LogArena(shared.arena)
 const damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
 const diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
@@ -47,16 +50,19 @@ const port = new RingCorePort({
   closed: closeOrdered,
 })
 let agent: BrokerAgent | undefined
+const raftFiles = new LogFileReader(
+  ledgerSettingsOf(settings).store,
+  undefined,
+  damageReporter(shared.ioPort),
+)
+const plain =
+  oldLog.files.length === 0 ? undefined : new PlainLog(oldLog.files, oldLog.dividedPosition)
 const store = BrokerStore.open(
   {
     rootDirectory: settings.storePathRootDir,
     arena,
-    files: new LogFileReader(
-      ledgerSettingsOf(settings).store,
-      undefined,
-      damageReporter(shared.ioPort),
-    ),
-    logFirstPosition,
+    files: plain === undefined ? raftFiles : new JoinedLog(plain, raftFiles),
+    logFirstPosition: plain?.firstPosition ?? logFirstPosition,
     logEndPosition,
     consumeQueueFileBytes: settings.mappedFileSizeConsumeQueue,
     indexSlots: settings.maxHashSlotNum,
@@ -64,7 +70,8 @@ const store = BrokerStore.open(
     delayLevelsMs: parseDelayLevels(settings.messageDelayLevel),
     log: (line) => note({ kind: 'log', level: 'info', line }),
     onProgress: (position, endPosition) => {
-      const percent = Math.floor((position / endPosition) * 100)
+      const first = plain?.firstPosition ?? logFirstPosition
+      const percent = Math.floor(((position - first) / (endPosition - first)) * 100)
       const line = `queues and index are built up to ${percent} % of the log`
       note({ kind: 'log', level: 'info', line })
     },

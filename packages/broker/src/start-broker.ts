@@ -13,7 +13,7 @@ import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
-import { refusePlainLog } from './plain-log-guard.ts'
+import { takeOverOldLog } from './old-log.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import {
   allocateShared,
@@ -147,11 +147,18 @@ class BrokerProcess implements RunningBroker {
 
   async #startThreads(): Promise<void> {
     const settings = this.#settings
-    refusePlainLog(settings.storePathCommitLog)
+    const { store } = ledgerSettingsOf(settings)
+    const oldLog = takeOverOldLog(settings.storePathCommitLog, store, this.#log)
+    if (oldLog.files.length > 0 && settings.peers.length > 1) {
+      throw new LedgerError(
+        'BAD_CONFIG',
+        `${oldLog.files[0]!.path} is of a plain commit log, which this version serves in groups of one`,
+      )
+    }
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
     const { worker: io, recovered } = await startIoWorker({
-      config: ledgerSettingsOf(settings).store,
+      config: { ...store, beginsAt: oldLog.dividedPosition },
       arena: shared.arena,
       port: shared.ioPort,
       coreDoorbell: shared.coreBell,
@@ -162,6 +169,7 @@ class BrokerProcess implements RunningBroker {
     const brokerData: BrokerWorkerData = {
       settings,
       shared,
+      oldLog,
       logFirstPosition: recovered.tail.firstPosition,
       logEndPosition: recovered.tail.endPosition,
     }

@@ -4,7 +4,7 @@
  * travels in `workerData`.
  */
 import { join } from 'node:path'
-import { LedgerError } from '@ringledger/base'
+import { assert, LedgerError } from '@ringledger/base'
 import { INDEX_UNIT_BYTES } from '@ringledger/protocol'
 
 export interface StoreConfig {
@@ -20,6 +20,11 @@ export interface StoreConfig {
   readonly segmentBytes?: number
   /** Apache's value is fixed; smaller only in tests. Default 160 MiB. */
   readonly indexSegmentBytes?: number
+  /**
+   * Where a log begins that has no file yet, a multiple of `segmentBytes`: the end of the plain
+   * commit log before it. Default 0.
+   */
+  readonly beginsAt?: number
   /**
    * Space to leave on the disk: below it new writes are refused, what was accepted still fits.
    * Default 256 MiB.
@@ -48,6 +53,7 @@ export interface StoreLayout {
   readonly dataDirectory: string
   readonly indexDirectory: string
   readonly segmentBytes: number
+  readonly beginsAt: number
   readonly indexSegmentBytes: number
   readonly minimumFreeBytes: number
   readonly zeroAheadBytes: number
@@ -87,6 +93,8 @@ export function storeLayout(config: StoreConfig): StoreLayout {
       `mappedFileSizeCommitLog ${segmentBytes} is below ${MIN_SEGMENT_BYTES} or no whole number`,
     )
   }
+  const beginsAt = config.beginsAt ?? 0
+  assert(beginsAt >= 0 && beginsAt % segmentBytes === 0, 'a log begins with a segment')
   if (indexSegmentBytes <= 0 || indexSegmentBytes % INDEX_UNIT_BYTES !== 0) {
     throw new LedgerError(
       'BAD_CONFIG',
@@ -98,6 +106,7 @@ export function storeLayout(config: StoreConfig): StoreLayout {
     dataDirectory: config.dataDirectory ?? join(directory, 'data'),
     indexDirectory: join(directory, 'index'),
     segmentBytes,
+    beginsAt,
     indexSegmentBytes,
     minimumFreeBytes: config.minimumFreeBytes ?? DEFAULT_MINIMUM_FREE_BYTES,
     zeroAheadBytes: config.zeroAheadBytes ?? ZERO_AHEAD_BYTES,

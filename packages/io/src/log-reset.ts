@@ -23,5 +23,6 @@ export function resetLog(data: SegmentFiles, index: SegmentFiles, start: LogStar
     data.writeAt(data.firstPosition, header, 0, BLANK_HEADER_BYTES)
     data.sync()
   }
-  return { position, index: firstIndex - 1, term: -1, chainCrc: UNKNOWN_CHAIN }
+  const chainCrc = firstIndex === 0 ? 0 : UNKNOWN_CHAIN
+  return { position, index: firstIndex - 1, term: -1, chainCrc }
 }

@@ -320,7 +320,7 @@ export class LogStore {
     const { end, firstIndex } = { end: this.#end, firstIndex: this.#firstIndex }
     if (position === end.position && end.chainCrc !== UNKNOWN_CHAIN) return end
     if (position === this.#firstPosition) {
-      const chainCrc = position === 0 ? 0 : UNKNOWN_CHAIN
+      const chainCrc = firstIndex === 0 ? 0 : UNKNOWN_CHAIN
       return { position, index: firstIndex - 1, term: -1, chainCrc }
     }
     const found = this.#entryEndingAt(position) ?? this.holes.endingAt(position)

@@ -50,6 +50,33 @@ function refuses(disk: FakeDisk, pattern: RegExp): void {
   )
 }
 
+test('a log behind a plain one begins where that ends, and its first entry opens the chain', () => {
+  const config = { ...CONFIG, beginsAt: 3 * CONFIG.segmentBytes! }
+  const disk = new FakeDisk(seededRandom(7))
+  assert.deepEqual(openEmpty(config, disk), { firstPosition: config.beginsAt, firstIndex: 0 })
+  disk.kill()
+  const seam = new StoreFake(config, disk)
+  assert.equal(seam.recovered.lastChainCrc, 0)
+  seam.append(40)
+  seam.settle()
+  disk.kill()
+  const { recovered } = openStore(config, disk)
+  assert.equal(recovered.tail.firstPosition, config.beginsAt)
+  assert.equal(recovered.tail.lastIndex, 39)
+  assert.deepEqual(recovered.damage, [])
+  assert.ok(disk.exists(segmentPath(config.beginsAt)))
+  assert.ok(!disk.exists(segmentPath(0)))
+})
+
+function openEmpty(
+  config: StoreConfig,
+  disk: FakeDisk,
+): { firstPosition: number; firstIndex: number } {
+  const { firstPosition, firstIndex, endPosition } = openStore(config, disk).recovered.tail
+  assert.equal(endPosition, firstPosition)
+  return { firstPosition, firstIndex }
+}
+
 test('a new store is empty and begins at 0', () => {
   const { recovered } = openStore(CONFIG, new FakeDisk(seededRandom(1)))
   assert.deepEqual(recovered.tail, {

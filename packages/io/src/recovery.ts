@@ -22,7 +22,7 @@ import { LogStore } from './log-store.ts'
 import { LostFile } from './lost-file.ts'
 import { readPropertyFile, wholeNumber } from './property-file.ts'
 import { type Damage, type Hole, type Recovered, refuseDamage, type TermSpan } from './recovered.ts'
-import { type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
+import { firstSeed, type LogEnd, MarkFile, MarkState, type ResumeMark } from './resume-mark.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { refuseLost, SlotFileState } from './slot-file.ts'
 import { findSpans } from './term-spans.ts'
@@ -216,7 +216,7 @@ class Recovery {
       if (mark !== undefined && mark.end.index >= 0) {
         throw this.#corrupt(mark.end.position, mark.end.index, 'all data segments are missing')
       }
-      this.#data.ensure(0)
+      this.#data.ensure(this.#layout.beginsAt)
     }
     if (mark !== undefined) {
       const resumed = this.#resume(mark.end)
@@ -251,7 +251,7 @@ class Recovery {
     if (marked.term < 0) {
       if (marked.position !== firstPosition) return undefined
       // The entry before the first one kept is gone, and its checksum with it.
-      const chainCrc = marked.position > 0 ? undefined : 0
+      const chainCrc = firstSeed(marked.index + 1)
       return { ...marked, index: marked.index + 1, chainCrc }
     }
     if (this.#isEntryAtMark(marked)) return { ...marked, index: marked.index + 1 }
@@ -304,7 +304,7 @@ class Recovery {
       position: firstPosition,
       index: firstIndex,
       term: -1,
-      chainCrc: firstPosition === 0 ? 0 : undefined,
+      chainCrc: firstSeed(firstIndex),
     })
     return { firstPosition, firstIndex, scannedFrom: firstPosition, ...scanned }
   }

@@ -126,3 +126,8 @@ export class MarkFile {
     }
   }
 }
+
+/** What the first kept entry's chain begins with; unknown when entries before it were dropped. */
+export function firstSeed(firstIndex: number): number | undefined {
+  return firstIndex === 0 ? 0 : undefined
+}

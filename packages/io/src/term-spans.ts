@@ -99,7 +99,7 @@ function agrees(scan: EntryScan, unit: UnitCursor, index: number): boolean {
 function previousEnd(search: SpanSearch, index: number): LogEnd | undefined {
   const { table, scan, firstIndex, firstPosition } = search
   if (index === firstIndex) {
-    const chainCrc = firstPosition === 0 ? 0 : UNKNOWN_CHAIN
+    const chainCrc = firstIndex === 0 ? 0 : UNKNOWN_CHAIN
     return { position: firstPosition, index: index - 1, term: -1, chainCrc }
   }
   if (!table.read(index - 1)) return undefined

@@ -5,7 +5,6 @@
  */
 import { statfsSync } from 'node:fs'
 import {
-  ENTRY_HEADER_BYTES,
   jsonBody,
   OWN_VERSION_TEXT,
   RequestCode,
@@ -101,7 +100,7 @@ function messageTotals({ clock, stats, putCounts, dayTotals }: BrokerContext): T
 
 function logState({ store }: BrokerContext): Table {
   const firstPosition = store.queues.logMinPosition
-  const firstMessage = firstPosition + ENTRY_HEADER_BYTES
+  const firstMessage = store.reader.messageOffsetAt(firstPosition)
   const sizeBytes = store.reader.sizeAt(firstMessage)
   return {
     commitLogMinOffset: String(firstPosition),

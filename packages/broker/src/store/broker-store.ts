@@ -42,7 +42,10 @@ export interface BrokerStoreOptions {
   arena: LogArena
   /** The segment files; `LogFileReader` of @ringledger/io fits. */
   files: LogFiles
-  /** The log after recovery: its first position and its durable end. */
+  /**
+   * The log after recovery: its first position, that of a plain log below it where there is one,
+   * and its durable end.
+   */
   logFirstPosition: number
   logEndPosition: number
   /** mappedFileSizeConsumeQueue, default 6,000,000 */
@@ -152,6 +155,7 @@ export class BrokerStore {
       delayLevelsMs: options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS,
       position: mark.position,
       stateEnd: mark.stateEnd,
+      log,
     })
     this.#replayState(Math.min(mark.position, mark.stateEnd))
     this.#writeBack = new WriteBack({
@@ -298,6 +302,7 @@ export class BrokerStore {
     this.queues.close()
     this.index.close()
     this.#checkpoint.close()
+    this.#options.files.plain?.close()
     this.#marks.close(true)
   }
 
@@ -309,6 +314,7 @@ export class BrokerStore {
     this.queues.abandon()
     this.index.abandon()
     this.#checkpoint.close()
+    this.#options.files.plain?.close()
     this.#marks.close(false)
   }
 

@@ -5,14 +5,14 @@
  * file that is damaged DamagedLogError, and may be called again once that is repaired.
  */
 import { LedgerError } from '@ringledger/base'
-import { checkEntry, transactionType } from '@ringledger/protocol'
+import { type ConsumeQueueUnit, MIN_MESSAGE_BYTES, transactionType } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { levelOfMark } from '../delay-levels.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
 import { EntryPlan, PlanKind } from './entry-plan.ts'
 import type { KeyIndex } from './key-index.ts'
-import { LogWindow } from './log-window.ts'
+import { LogWalk } from './log-walk.ts'
 import type { LogFiles } from './message-reader.ts'
 
 export interface DispatchListener {
@@ -36,15 +36,22 @@ export interface DispatcherOptions {
   position: number
   /** End of the newest state record below that, 0 if none. */
   stateEnd?: number
+  log?: (line: string) => void
 }
 
 export class Dispatcher {
   readonly #arena: LogArena
-  readonly #window: LogWindow
+  readonly #walk: LogWalk
+  /** Below it lies a plain log, all of it in files and committed. */
+  readonly #dividedPosition: number
   readonly #queues: ConsumeQueues
   readonly #index: KeyIndex
   readonly #listener: DispatchListener
   readonly #plan: EntryPlan
+  readonly #log: (line: string) => void
+  readonly #lastUnit: ConsumeQueueUnit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+  /** What dispatch of an earlier run may have found missing. */
+  readonly #unknownGapBytes: number
   #position: number
   #oldestSeen: number
   #stateEnd = 0
@@ -54,11 +61,15 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#arena = options.arena
-    this.#window = new LogWindow(options.files)
     this.#queues = options.queues
     this.#index = options.index
     this.#listener = options.listener
     this.#plan = new EntryPlan(options.queues, options.delayLevelsMs)
+    this.#log = options.log ?? (() => {})
+    this.#walk = new LogWalk(options.files, this.#plan, this.#log)
+    const isFromStart = options.position === options.files.plain?.firstPosition
+    this.#unknownGapBytes = isFromStart ? 0 : Number.POSITIVE_INFINITY
+    this.#dividedPosition = options.files.plain?.dividedPosition ?? 0
     this.#position = options.position
     this.#stateEnd = options.stateEnd ?? 0
     this.#oldestSeen = options.arena.oldest
@@ -82,7 +93,7 @@ export class Dispatcher {
 
   /** Dispatches up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries: number): boolean {
-    const committed = this.#arena.committed
+    const committed = Math.max(this.#arena.committed, this.#dividedPosition)
     if (this.#position >= committed) return false
     try {
       for (let count = 0; count < maxEntries && this.#position < committed; count++) {
@@ -97,7 +108,7 @@ export class Dispatcher {
   /** Hands the state records between two positions to the listener, from the files alone. */
   replayState(from: number, to: number): void {
     const resumeAt = this.#position
-    this.#position = from
+    this.#position = Math.max(from, this.#dividedPosition)
     this.#stateOnly = true
     try {
       while (this.#position < to) this.#nextFromFiles(to)
@@ -109,6 +120,10 @@ export class Dispatcher {
 
   #next(committed: number): void {
     const position = this.#position
+    if (position < this.#dividedPosition) {
+      this.#nextFromFiles(this.#dividedPosition)
+      return
+    }
     // It can have fallen: a cut below it empties the arena, and what follows is in no file yet.
     if (position < this.#oldestSeen) this.#oldestSeen = this.#arena.oldest
     if (position >= this.#oldestSeen) {
@@ -129,14 +144,7 @@ export class Dispatcher {
    * What lies below `oldest` is on the disk; what is not on the disk yet must not be read ahead.
    */
   #nextFromFiles(end: number): void {
-    const window = this.#window
-    const position = this.#position
-    const offset = window.load(position, end)
-    const { bytes, view, filled } = window
-    const found = checkEntry(bytes, view, offset, filled - offset, { position })
-    if (found === 'bodyCrc') throw window.damaged(position, found)
-    const problem = this.#plan.look(bytes, view, offset, filled, position, end, this.#stateOnly)
-    if (problem !== '') throw window.damaged(position, problem)
+    this.#walk.look(this.#position, end, this.#stateOnly)
     this.#carryOut('')
   }
 
@@ -170,10 +178,45 @@ export class Dispatcher {
     const queue =
       topic?.queues.get(queueId) ??
       this.#queues.obtain(topic === undefined ? plan.topicText : topic.topic, queueId)
+    if (this.#jumps(queue, queueOffset)) return
     queue.append(queueOffset, message.physicalOffset, message.sizeBytes, tagsCode)
+    for (const also of plan.alsoIn) {
+      this.#queues.append(
+        also.topic,
+        also.queueId,
+        also.queueOffset,
+        message.physicalOffset,
+        message.sizeBytes,
+        tagsCode,
+      )
+    }
     this.#storeTimestampMs = message.storeTimestampMs
     this.#addKeys()
     if (queue.waiters > 0) this.#listener.onMessage(queue, queueOffset, tagsCode)
+  }
+
+  /**
+   * Headers in a plain log have no checksum. An offset further ahead than all that is missing could
+   * account for is damage, and must not make the queue begin anew there.
+   */
+  #jumps(queue: ConsumeQueue, queueOffset: number): boolean {
+    if (this.#position >= this.#dividedPosition || queue.maxOffset === queue.firstStoredOffset) {
+      return false
+    }
+    const missing = queueOffset - queue.maxOffset
+    if (missing <= 0) return false
+    const couldBeMissing = (this.#walk.gapBytes + this.#unknownGapBytes) / MIN_MESSAGE_BYTES
+    // An inner batch takes as many offsets as it has elements, of a byte at least.
+    queue.unitAt(queue.maxOffset - 1, this.#lastUnit)
+    if (missing <= couldBeMissing + this.#lastUnit.sizeBytes) return false
+    this.#walk.gapBytes += this.#plan.entryBytes
+    const { topic, queueId, maxOffset } = queue
+    this.#log(
+      `old commit log: the message at position ${this.#position} says that it has offset ` +
+        `${queueOffset} in ${topic}/${queueId}, where ${maxOffset} is next: its header is damaged, ` +
+        'it is in no queue',
+    )
+    return true
   }
 
   /**
@@ -183,6 +226,7 @@ export class Dispatcher {
   #foldDelayMark(position: number, end: number): void {
     const { preparedTransactionOffset, sysFlag } = this.#plan.message
     if (preparedTransactionOffset === 0 || transactionType(sysFlag) !== 0) return
+    if (position < this.#dividedPosition) return
     if (levelOfMark(preparedTransactionOffset) === 0) return
     this.#listener.onDelayMark(preparedTransactionOffset, position, end)
     if (!this.#stateOnly) this.#stateEnd = end

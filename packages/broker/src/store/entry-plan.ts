@@ -27,7 +27,7 @@ export const PlanKind = {
   MESSAGE: 2,
   /** A half message of the old kind: its keys are indexed, no queue shows it. */
   PREPARED: 3,
-  /** Nothing to do: a rolled back message. */
+  /** Nothing to do: a rolled back message, or bytes of an old log that are none. */
   SKIPPED: 4,
 } as const
 export type PlanKind = (typeof PlanKind)[keyof typeof PlanKind]
@@ -36,6 +36,7 @@ export type PlanKind = (typeof PlanKind)[keyof typeof PlanKind]
  * Keys of one message that are indexed; its properties have room for more, but no one needs them.
  */
 const MAX_KEYS = 1024
+const LMQ_PREFIX = '%LMQ%'
 const KEY_SEPARATOR = 0x20
 const UNKNOWN_LEVEL_DELAY_MS = 1000
 export const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
@@ -51,6 +52,8 @@ export class EntryPlan {
   stateText = ''
   /** What the consume queue keeps: hash of the tag, or when a delayed message is due. */
   tagsCode = 0
+  /** Further queues that show the message (rocketmq-store.md §1.8); of old logs only. */
+  readonly alsoIn: { topic: string; queueId: number; queueOffset: number }[] = []
   keyCount = 0
   readonly keyHashes: Int32Array = new Int32Array(MAX_KEYS)
   readonly #queues: ConsumeQueues
@@ -77,6 +80,7 @@ export class EntryPlan {
   ): string {
     const magic = entryMagic(view, offset)
     const entryBytes = entrySize(view, offset)
+    this.alsoIn.length = 0
     this.entryBytes = entryBytes
     if (magic === MAGIC_BLANK) {
       this.kind = PlanKind.BLANK
@@ -99,6 +103,51 @@ export class EntryPlan {
       this.#lookMessage(bytes)
     }
     return ''
+  }
+
+  /**
+   * The same for the checked message of a plain log that stands at `position`. It holds no state:
+   * that came into the log with the group.
+   */
+  lookPlain(
+    bytes: Buffer,
+    view: DataView,
+    offset: number,
+    position: number,
+    sizeBytes: number,
+    stateOnly: boolean,
+  ): string {
+    this.entryBytes = sizeBytes
+    this.alsoIn.length = 0
+    const found = this.message.scan(bytes, view, offset, sizeBytes, position)
+    if (found !== 'ok') return `no sound message (${found})`
+    this.kind = this.#kindOf(bytes)
+    if (this.kind === PlanKind.STATE) this.kind = PlanKind.SKIPPED
+    if (this.kind !== PlanKind.SKIPPED && !stateOnly) {
+      this.#lookMessage(bytes)
+      if (this.message.multiDispatchEnd > this.message.multiDispatchStart) this.#lookQueues(bytes)
+    }
+    return ''
+  }
+
+  #lookQueues(bytes: Buffer): void {
+    const { message } = this
+    const { multiDispatchStart, multiDispatchEnd, multiOffsetStart, multiOffsetEnd } = message
+    const names = bytes.toString('utf8', multiDispatchStart, multiDispatchEnd).split(',')
+    const offsets = bytes.toString('latin1', multiOffsetStart, multiOffsetEnd).split(',')
+    for (const [at, name] of names.entries()) {
+      const queueOffset = Number(offsets[at] || -1)
+      const isQueue = /^(?!\.{1,2}$)[^/\\\0]+$/.test(name) && Number.isSafeInteger(queueOffset)
+      if (!isQueue || queueOffset < 0) continue
+      const queueId = name.startsWith(LMQ_PREFIX) ? 0 : message.queueId
+      this.alsoIn.push({ topic: name, queueId, queueOffset })
+    }
+  }
+
+  /** There is nothing in the next `sizeBytes`. */
+  skip(sizeBytes: number): void {
+    this.kind = PlanKind.SKIPPED
+    this.entryBytes = sizeBytes
   }
 
   #kindOf(bytes: Buffer): PlanKind {

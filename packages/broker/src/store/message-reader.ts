@@ -1,10 +1,11 @@
 /**
  * Committed messages by physical offset, copied from the log arena while it has them, else from the
- * segment files. Owns the rule that nothing above the committed position is ever shown, and nothing
- * that is not the start of a message.
+ * segment files, or from the plain log below the Raft log. Owns the rule that nothing above the
+ * committed position is ever shown, and nothing that is not the start of a message.
  */
 import { LedgerError } from '@ringledger/base'
 import {
+  checkMessage,
   crc32,
   ENTRY_HEADER_BYTES,
   entryBodyBytes,
@@ -17,10 +18,12 @@ import {
   MESSAGE_MAGIC_V2,
   MIN_MESSAGE_BYTES,
   msgMagic,
+  msgPhysicalOffset,
   msgStoreTimestamp,
   msgTotalSize,
 } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import type { PlainLog } from './plain-log.ts'
 
 /** What this package needs of the segment files; `LogFileReader` of @ringledger/io has it. */
 export interface LogFiles {
@@ -34,6 +37,8 @@ export interface LogFiles {
    * error, LedgerError `CORRUPT`, is to be thrown.
    */
   damaged?(position: number, reason: string): Error
+  /** What lies below the Raft log; `read` gives its bytes too. */
+  readonly plain?: PlainLog
 }
 
 /** Bytes of the log are not what was written; they may be repaired. */
@@ -44,12 +49,15 @@ export class DamagedLogError extends LedgerError {
   }
 }
 
+const CHECK = { verifyBodyCrc: true }
 /** Entry header and as much of a message as holds its store timestamp, IPv6 hosts included. */
 const HEAD_BYTES = ENTRY_HEADER_BYTES + MIN_MESSAGE_BYTES
 
 export class MessageReader {
   readonly #arena: LogArena
   readonly #files: LogFiles
+  /** Messages below it stand in a plain log, without an entry around them. */
+  readonly #dividedPosition: number
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES)
   readonly #headView: DataView = new DataView(this.#head.buffer, this.#head.byteOffset, HEAD_BYTES)
   readonly #verified: Buffer = Buffer.alloc(ENTRY_HEADER_BYTES)
@@ -66,6 +74,12 @@ export class MessageReader {
   constructor(arena: LogArena, files: LogFiles) {
     this.#arena = arena
     this.#files = files
+    this.#dividedPosition = files.plain?.dividedPosition ?? 0
+  }
+
+  /** Physical offset of the message whose entry begins at `position`. */
+  messageOffsetAt(position: number): number {
+    return position < this.#dividedPosition ? position : position + ENTRY_HEADER_BYTES
   }
 
   /**
@@ -84,6 +98,7 @@ export class MessageReader {
    * sends.
    */
   sizeAt(physicalOffset: number): number {
+    if (this.#isPlain(physicalOffset)) return this.#plainSizeAt(physicalOffset)
     if (!this.#readHead(physicalOffset)) return -1
     return entryBodyBytes(this.#headView, 0)
   }
@@ -97,11 +112,36 @@ export class MessageReader {
   }
 
   #isCommitted(physicalOffset: number, sizeBytes: number): boolean {
-    if (!Number.isSafeInteger(physicalOffset) || physicalOffset < ENTRY_HEADER_BYTES) return false
+    const isPlain = this.#isPlain(physicalOffset)
+    const first = isPlain ? 0 : this.#dividedPosition + ENTRY_HEADER_BYTES
+    if (!Number.isSafeInteger(physicalOffset) || physicalOffset < first) return false
     const end = physicalOffset + sizeBytes
+    if (isPlain) return end <= this.#dividedPosition
     if (end <= this.#committed) return true
     this.#committed = this.#arena.committed
     return end <= this.#committed
+  }
+
+  #isPlain(physicalOffset: number): boolean {
+    return physicalOffset < this.#dividedPosition
+  }
+
+  #plainSizeAt(physicalOffset: number): number {
+    const head = this.#head
+    if (!this.#isCommitted(physicalOffset, MIN_MESSAGE_BYTES)) return -1
+    if (!this.#readFiles(physicalOffset, MIN_MESSAGE_BYTES, head, 0)) return -1
+    const sizeBytes = msgTotalSize(head, 0)
+    const isThere = isMessageOf(head, 0, sizeBytes) && msgPhysicalOffset(head, 0) === physicalOffset
+    const fits = sizeBytes >= MIN_MESSAGE_BYTES && this.#isCommitted(physicalOffset, sizeBytes)
+    return isThere && fits ? sizeBytes : -1
+  }
+
+  /** Of the whole message, or of its beginning. */
+  #copyPlain(physicalOffset: number, sizeBytes: number, target: Buffer, offset: number): boolean {
+    if (!this.#readFiles(physicalOffset, sizeBytes, target, offset)) return false
+    const found = checkMessage(target, offset, sizeBytes, CHECK)
+    if (found !== 'bodyCrc') return true
+    throw new DamagedLogError(this.#files, physicalOffset, found)
   }
 
   /**
@@ -122,6 +162,9 @@ export class MessageReader {
   }
 
   #copy(physicalOffset: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    if (this.#isPlain(physicalOffset)) {
+      return this.#copyPlain(physicalOffset, sizeBytes, target, targetOffset)
+    }
     const arena = this.#arena
     const position = physicalOffset - ENTRY_HEADER_BYTES
     if (arena.holds(position)) {

@@ -21,11 +21,16 @@ export type ScanResult = 'ok' | 'size' | 'magic' | 'lengths' | 'position'
 
 const NAME_END = 1
 const VALUE_END = 2
-const NAMES: { tags: Buffer; keys: Buffer; uniqKey: Buffer; delay: Buffer } = {
+const NAMES: Record<
+  'tags' | 'keys' | 'uniqKey' | 'delay' | 'multiDispatch' | 'multiOffset',
+  Buffer
+> = {
   tags: Buffer.from('TAGS'),
   keys: Buffer.from('KEYS'),
   uniqKey: Buffer.from('UNIQ_KEY'),
   delay: Buffer.from('DELAY'),
+  multiDispatch: Buffer.from('INNER_MULTI_DISPATCH'),
+  multiOffset: Buffer.from('INNER_MULTI_QUEUE_OFFSET'),
 }
 
 export class MessageScan {
@@ -49,6 +54,10 @@ export class MessageScan {
   uniqKeyEnd = 0
   delayStart = 0
   delayEnd = 0
+  multiDispatchStart = 0
+  multiDispatchEnd = 0
+  multiOffsetStart = 0
+  multiOffsetEnd = 0
 
   /** Reads the message of `sizeBytes` at `offset`, which must be at `physicalOffset` of the log. */
   scan(
@@ -94,6 +103,8 @@ export class MessageScan {
     this.keysEnd = this.keysStart = 0
     this.uniqKeyEnd = this.uniqKeyStart = 0
     this.delayEnd = this.delayStart = 0
+    this.multiDispatchEnd = this.multiDispatchStart = 0
+    this.multiOffsetEnd = this.multiOffsetStart = 0
     let nameStart = start
     while (nameStart < end) {
       let nameEnd = nameStart
@@ -128,6 +139,18 @@ export class MessageScan {
         if (startsWith(bytes, nameStart, NAMES.uniqKey)) {
           this.uniqKeyStart = nameEnd + 1
           this.uniqKeyEnd = valueEnd
+        }
+        break
+      case 20:
+        if (startsWith(bytes, nameStart, NAMES.multiDispatch)) {
+          this.multiDispatchStart = nameEnd + 1
+          this.multiDispatchEnd = valueEnd
+        }
+        break
+      case 24:
+        if (startsWith(bytes, nameStart, NAMES.multiOffset)) {
+          this.multiOffsetStart = nameEnd + 1
+          this.multiOffsetEnd = valueEnd
         }
         break
     }

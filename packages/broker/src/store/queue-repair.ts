@@ -7,7 +7,7 @@ import { type ConsumeQueueUnit, ENTRY_HEADER_BYTES } from '@ringledger/protocol'
 import type { ConsumeQueue } from './consume-queue.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
 import { EntryPlan, PlanKind } from './entry-plan.ts'
-import { LogWindow } from './log-window.ts'
+import { LogWalk } from './log-walk.ts'
 import type { LogFiles } from './message-reader.ts'
 
 /** So many units beside the damaged one are asked where its message may lie. */
@@ -24,7 +24,7 @@ export interface QueueRepairOptions {
 
 export class QueueRepair {
   readonly #options: QueueRepairOptions
-  readonly #window: LogWindow
+  readonly #walk: LogWalk
   readonly #plan: EntryPlan
   readonly #unit: ConsumeQueueUnit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
   /** Units that were found wrong and written anew. */
@@ -32,8 +32,8 @@ export class QueueRepair {
 
   constructor(options: QueueRepairOptions) {
     this.#options = options
-    this.#window = new LogWindow(options.files)
     this.#plan = new EntryPlan(options.queues, options.delayLevelsMs)
+    this.#walk = new LogWalk(options.files, this.#plan, options.log)
   }
 
   /**
@@ -94,13 +94,7 @@ export class QueueRepair {
   }
 
   #look(position: number, end: number): number {
-    const window = this.#window
-    const offset = window.load(position, end)
-    const { bytes, view, filled } = window
-    const problem = this.#plan.look(bytes, view, offset, filled, position, end, false)
-    if (problem !== '') {
-      throw new LedgerError('CORRUPT', `log position ${position}: found ${problem}`)
-    }
+    this.#walk.look(position, end, false)
     return position + this.#plan.entryBytes
   }
 
@@ -129,7 +123,7 @@ export class QueueRepair {
   /** Whether the unit stands for the message at the place that it names. */
   #standsForItself(queue: ConsumeQueue, queueOffset: number): boolean {
     if (!queue.unitAt(queueOffset, this.#unit)) return false
-    const position = this.#unit.physicalOffset - ENTRY_HEADER_BYTES
+    const position = this.#positionOf(this.#unit)
     if (position < this.#options.queues.logMinPosition) return false
     try {
       this.#look(position, Number.MAX_SAFE_INTEGER)
@@ -142,11 +136,17 @@ export class QueueRepair {
     return this.#isUnitOfMessage(queue, queueOffset)
   }
 
+  /** Where the entry of a unit begins; messages of a plain log have no entry around them. */
+  #positionOf({ physicalOffset }: ConsumeQueueUnit): number {
+    const dividedPosition = this.#options.files.plain?.dividedPosition ?? 0
+    return physicalOffset < dividedPosition ? physicalOffset : physicalOffset - ENTRY_HEADER_BYTES
+  }
+
   /** Where the entry of the nearest sound unit begins. */
   #goodPosition(queue: ConsumeQueue, queueOffset: number, step: 1 | -1): number | undefined {
     for (let distance = 1; distance <= NEIGHBOURS; distance++) {
       const at = queueOffset + step * distance
-      if (this.#standsForItself(queue, at)) return this.#unit.physicalOffset - ENTRY_HEADER_BYTES
+      if (this.#standsForItself(queue, at)) return this.#positionOf(this.#unit)
     }
     return undefined
   }

@@ -1,0 +1,126 @@
+/**
+ * The commit log from before DLedger mode, which lies below the Raft log: whole files of Apache's
+ * plain format (rocketmq-store.md §1, §6.4). Owns the divided position, the end of that part and
+ * the beginning of the Raft log; nothing is ever written here, files only go when retention removes
+ * the oldest.
+ */
+import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { offsetOfFileName } from '@ringledger/protocol'
+import { onDisk, syncDirectory } from './file-io.ts'
+
+export interface PlainLogFile {
+  readonly path: string
+  /** Of its first byte. */
+  readonly position: number
+  readonly sizeBytes: number
+}
+
+const MAX_OPEN_FILES = 4
+
+/** `directories`: storePathCommitLog, several joined by commas as Apache has it. */
+export function plainLogFiles(directories: string): PlainLogFile[] {
+  const files: PlainLogFile[] = []
+  for (const directory of directories.split(',')) {
+    if (!existsSync(directory)) continue
+    for (const name of readdirSync(directory)) {
+      const position = offsetOfFileName(name)
+      const path = join(directory, name)
+      if (position !== undefined) files.push({ path, position, sizeBytes: statSync(path).size })
+    }
+  }
+  return files.sort((left, right) => left.position - right.position)
+}
+
+export class PlainLog {
+  /** Where the plain part ends and the Raft log begins. */
+  readonly dividedPosition: number
+  /** Positions of gaps that were reported already. */
+  readonly reported: Set<number> = new Set()
+  readonly #files: PlainLogFile[]
+  /** Descriptors by path, in order of last use. */
+  readonly #open = new Map<string, number>()
+
+  constructor(files: readonly PlainLogFile[], dividedPosition: number) {
+    this.dividedPosition = dividedPosition
+    this.#files = files.filter(({ position }) => position < dividedPosition)
+  }
+
+  /** The files that are left, oldest first. */
+  get files(): readonly PlainLogFile[] {
+    return this.#files
+  }
+
+  /** Of the oldest file; the divided position when none is left. */
+  get firstPosition(): number {
+    return this.#files[0]?.position ?? this.dividedPosition
+  }
+
+  fileAt(position: number): PlainLogFile | undefined {
+    let low = 0
+    let high = this.#files.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#files[middle]!.position <= position) low = middle + 1
+      else high = middle
+    }
+    const file = this.#files[low - 1]
+    return file !== undefined && position < file.position + file.sizeBytes ? file : undefined
+  }
+
+  /**
+   * Where the next file behind `position` begins: the next one of the plain log, or the Raft log.
+   */
+  nextFileFrom(position: number): number {
+    return this.#files.find((file) => file.position >= position)?.position ?? this.dividedPosition
+  }
+
+  /** Up to `maxBytes`, not beyond the file's end; 0 where no file is. */
+  read(position: number, target: Uint8Array, offset: number, maxBytes: number): number {
+    const file = this.fileAt(position)
+    if (file === undefined) return 0
+    const at = position - file.position
+    const sizeBytes = Math.min(maxBytes, file.sizeBytes - at)
+    return onDisk(`read of ${file.path}`, () =>
+      readSync(this.#descriptorOf(file.path), target, offset, sizeBytes, at),
+    )
+  }
+
+  /**
+   * Retention: deletes the oldest file, durably, and returns where the log begins then. The caller
+   * moves the log's first position there (`BrokerStore.logFirstPosition`) before it deletes.
+   */
+  removeOldest(): number {
+    const file = this.#files.shift()
+    if (file === undefined) return this.firstPosition
+    this.#close(file.path)
+    onDisk(`removal of ${file.path}`, () => {
+      rmSync(file.path)
+      syncDirectory(dirname(file.path))
+    })
+    return this.firstPosition
+  }
+
+  close(): void {
+    for (const path of [...this.#open.keys()]) this.#close(path)
+  }
+
+  #descriptorOf(path: string): number {
+    const known = this.#open.get(path)
+    this.#open.delete(path)
+    const descriptor = known ?? openSync(path, 'r')
+    this.#open.set(path, descriptor)
+    for (const old of this.#open.keys()) {
+      if (this.#open.size <= MAX_OPEN_FILES) break
+      this.#close(old)
+    }
+    return descriptor
+  }
+
+  #close(path: string): void {
+    const descriptor = this.#open.get(path)
+    if (descriptor === undefined) return
+    this.#open.delete(path)
+    closeSync(descriptor)
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Walks a plain commit log message by message. Owns the rule what counts as a message there: whole,
+ * its body checked, and naming the very place it stands at, so that bytes of a file's older use are
+ * none. What is no message is stepped over up to the next one: damage hides nothing behind it.
+ */
+import { checkMessage, msgPhysicalOffset, msgTotalSize } from '@ringledger/protocol'
+import type { PlainLog, PlainLogFile } from './plain-log.ts'
+
+export const PlainKind = {
+  MESSAGE: 0,
+  /** The rest of a file, in order. */
+  BLANK: 1,
+  /** Bytes that are no message, up to the next one or the end of the file; or no file at all. */
+  GAP: 2,
+} as const
+export type PlainKind = (typeof PlainKind)[keyof typeof PlainKind]
+
+export const PLAIN_BLANK_MAGIC = -875286124
+export const PLAIN_BLANK_BYTES = 8
+const WINDOW_BYTES = 1024 * 1024
+/** Far above any message: a larger size is damage and not a reason to allocate. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+/** Both kinds of message begin their magic with these bytes. */
+const MAGIC_START = Buffer.from([0xda, 0xa3, 0x20])
+const CHECK = { verifyBodyCrc: true }
+
+export class PlainWindow {
+  bytes: Buffer = Buffer.alloc(0)
+  view: DataView = new DataView(this.bytes.buffer, 0, 0)
+  /** How many bytes of `bytes` are filled. */
+  filled = 0
+  /** What `look` found: its kind, how far it reaches, where in `bytes` a message lies. */
+  kind: PlainKind = PlainKind.GAP
+  sizeBytes = 0
+  offset = 0
+  /** Why a gap is one; `unused`: only zeros up to the end of the file. */
+  reason = ''
+  readonly #plain: PlainLog
+  #start = 0
+
+  constructor(plain: PlainLog) {
+    this.#plain = plain
+  }
+
+  /** Looks at what stands at `position`, which is below the divided position. */
+  look(position: number): void {
+    const file = this.#plain.fileAt(position)
+    if (file === undefined) {
+      this.#gap(this.#plain.nextFileFrom(position) - position, 'no file')
+      return
+    }
+    const end = file.position + file.sizeBytes
+    const found = this.#check(position, end)
+    if (found === 'ok') {
+      this.kind = PlainKind.MESSAGE
+      this.offset = position - this.#start
+      this.sizeBytes = msgTotalSize(this.bytes, this.offset)
+    } else if (this.#isBlank(position, end)) {
+      this.kind = PlainKind.BLANK
+      this.sizeBytes = end - position
+    } else this.#lookBehind(position, file, found)
+  }
+
+  /** What was read may have changed since. */
+  forget(): void {
+    this.filled = 0
+  }
+
+  #gap(sizeBytes: number, reason: string): void {
+    this.kind = PlainKind.GAP
+    this.sizeBytes = sizeBytes
+    this.reason = reason
+  }
+
+  #lookBehind(position: number, file: PlainLogFile, found: string): void {
+    const end = file.position + file.sizeBytes
+    const next = this.#findMessage(position + 1, end)
+    if (next >= 0) this.#gap(next - position, found)
+    else this.#gap(end - position, this.#isZero(position, end) ? 'unused' : found)
+  }
+
+  #check(position: number, end: number): string {
+    let available = this.#load(position, PLAIN_BLANK_BYTES, end)
+    let offset = position - this.#start
+    let found: string = checkMessage(this.bytes, offset, available, CHECK)
+    if (found === 'short' && available >= PLAIN_BLANK_BYTES) {
+      const sizeBytes = msgTotalSize(this.bytes, offset)
+      if (sizeBytes > end - position || sizeBytes > MAX_MESSAGE_BYTES) return 'size'
+      available = this.#load(position, sizeBytes, end)
+      offset = position - this.#start
+      found = checkMessage(this.bytes, offset, available, CHECK)
+    }
+    if (found !== 'ok') return found
+    return msgPhysicalOffset(this.bytes, offset) === position ? 'ok' : 'offset'
+  }
+
+  #isBlank(position: number, end: number): boolean {
+    if (this.#load(position, PLAIN_BLANK_BYTES, end) < PLAIN_BLANK_BYTES) return false
+    const offset = position - this.#start
+    return (
+      this.bytes.readInt32BE(offset + 4) === PLAIN_BLANK_MAGIC &&
+      this.bytes.readInt32BE(offset) === end - position
+    )
+  }
+
+  /** Where the next whole message begins below `end`; -1: nowhere. */
+  #findMessage(from: number, end: number): number {
+    let at = from
+    while (at + PLAIN_BLANK_BYTES <= end) {
+      const available = this.#load(at, PLAIN_BLANK_BYTES, end)
+      const offset = at - this.#start
+      const magicAt = this.bytes.subarray(0, offset + available).indexOf(MAGIC_START, offset + 4)
+      if (magicAt < 0) {
+        at += Math.max(1, available - PLAIN_BLANK_BYTES)
+        continue
+      }
+      at = this.#start + magicAt - 4
+      if (this.#check(at, end) === 'ok') return at
+      at++
+    }
+    return -1
+  }
+
+  #isZero(from: number, end: number): boolean {
+    for (let at = from; at < end; ) {
+      const available = this.#load(at, 1, end)
+      if (available === 0) return false
+      const offset = at - this.#start
+      if (this.bytes.subarray(offset, offset + available).some((byte) => byte !== 0)) return false
+      at += available
+    }
+    return true
+  }
+
+  /** Makes `wantBytes` from `position` on visible unless `end` is nearer; returns how many are. */
+  #load(position: number, wantBytes: number, end: number): number {
+    const wanted = Math.min(wantBytes, end - position)
+    const held = Math.min(end, this.#start + this.filled) - position
+    if (position >= this.#start && held >= wanted) return held
+    const sizeBytes = Math.max(WINDOW_BYTES, wanted)
+    if (this.bytes.length !== sizeBytes) {
+      this.bytes = Buffer.allocUnsafeSlow(sizeBytes)
+      this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, sizeBytes)
+    }
+    this.#start = position
+    this.filled = 0
+    const target = Math.min(sizeBytes, end - position)
+    while (this.filled < target) {
+      const left = target - this.filled
+      const count = this.#plain.read(position + this.filled, this.bytes, this.filled, left)
+      if (count === 0) break
+      this.filled += count
+    }
+    return this.filled
+  }
+}

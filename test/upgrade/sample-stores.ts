@@ -1,0 +1,64 @@
+/**
+ * Stores that real brokers left (packages/broker/testdata/store), and what an independent reader
+ * found in them.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { ROOT } from '../support/run-command.ts'
+
+const TESTDATA = join(ROOT, 'packages/broker/testdata/store')
+
+export interface SampleMessage {
+  readonly topic: string
+  readonly queueId: number
+  readonly queueOffset: number
+  readonly physicalOffset: number
+  readonly storeSize: number
+  readonly uniqKey: string | null
+  readonly keys: string | null
+  readonly sysFlag: number
+  readonly storeTimestamp: number
+  readonly properties: Readonly<Record<string, string>>
+  readonly storedBodySha256: string
+  readonly offsetMsgId: string
+}
+
+export interface SampleStore {
+  readonly name: string
+  readonly messages: readonly SampleMessage[]
+  /** By `topic@group` and queue. */
+  readonly offsets: Readonly<Record<string, Readonly<Record<string, number>>>>
+  readonly segmentBytes: number
+  /** For broker.conf: the file sizes that the store was made with. */
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export function sampleStore(name: 'plain-4.9.4' | 'kill9-5.4.0'): SampleStore {
+  const manifest = JSON.parse(readFileSync(join(TESTDATA, `${name}.manifest.json`), 'utf8'))
+  const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum } =
+    manifest.meta as Record<string, string>
+  return {
+    name,
+    messages: manifest.messages,
+    offsets: manifest.consumerOffset.offsetTable,
+    segmentBytes: Number(mappedFileSizeCommitLog),
+    settings: {
+      mappedFileSizeCommitLog: String(mappedFileSizeCommitLog),
+      mappedFileSizeConsumeQueue: String(mappedFileSizeConsumeQueue),
+      maxHashSlotNum: String(maxHashSlotNum),
+      maxIndexNum: String(maxIndexNum),
+      maxMessageSize: '65536',
+    },
+  }
+}
+
+/** Unpacks the store so that `root` is its storePathRootDir. */
+export function unpackStore(name: string, root: string): void {
+  const scratch = `${root}.unpacking`
+  mkdirSync(scratch, { recursive: true })
+  mkdirSync(dirname(root), { recursive: true })
+  execFileSync('tar', ['xzf', join(TESTDATA, `${name}.tar.gz`), '-C', scratch])
+  renameSync(join(scratch, 'store'), root)
+  rmSync(scratch, { recursive: true })
+}

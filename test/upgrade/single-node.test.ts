@@ -1,0 +1,83 @@
+/**
+ * A store of a real plain broker opened in DLedger mode by one node: all of it is served, new
+ * messages go behind it, and neither a restart nor kill -9 changes anything of that.
+ */
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { useCluster } from '../harness/cluster.ts'
+import { BrokerReader, type Stored } from './broker-reader.ts'
+import { type SampleStore, sampleStore, unpackStore } from './sample-stores.ts'
+
+const ENTRY_HEADER_BYTES = 48
+
+for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
+  describe(`one node on ${name}`, () => {
+    const sample = sampleStore(name)
+    const cluster = useCluster({
+      nodes: 1,
+      settings: sample.settings,
+      prepare: (_id, store) => unpackStore(name, store),
+    })
+    const sent: Stored[] = []
+
+    async function assertAll(): Promise<void> {
+      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
+      try {
+        await reader.assertHolds(sample)
+        for (const message of sent) {
+          const queue = await reader.queue(message.topic, message.queueId)
+          const found = queue.find(({ queueOffset }) => queueOffset === message.queueOffset)
+          assert.equal(found?.physicalOffset, message.physicalOffset)
+        }
+      } finally {
+        reader.close()
+      }
+    }
+
+    async function send(count: number): Promise<void> {
+      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
+      try {
+        for (let left = count; left > 0; left--) {
+          sent.push(await reader.send('FixTopicB', 0, 'new'.repeat(100), `new-${left}`))
+        }
+      } finally {
+        reader.close()
+      }
+    }
+
+    test('serves every old message by queue offset, offset id, key and time', assertAll)
+
+    test('puts new messages behind the old log, with the next queue offsets', async () => {
+      await send(40)
+      const dividedPosition = dividedPositionOf(sample)
+      const queueEnd = sample.messages.filter(({ topic }) => topic === 'FixTopicB').length
+      assert.deepEqual(
+        sent.map(({ queueOffset }) => queueOffset),
+        sent.map((_, at) => queueEnd + at),
+      )
+      assert.ok(sent.every(({ physicalOffset }) => physicalOffset > dividedPosition))
+      const [first] = readdirSync(join(cluster().storeOf('n0'), 'dledger-n0/data'))
+      assert.equal(Number(first), dividedPosition)
+      assert.ok(sent[0]!.physicalOffset - dividedPosition >= ENTRY_HEADER_BYTES)
+    })
+
+    for (const [title, signal] of [
+      ['serves old and new messages after an orderly stop', 'SIGTERM'],
+      ['serves old and new messages after kill -9', 'SIGKILL'],
+    ] as const) {
+      test(title, async () => {
+        await cluster().kill('n0', signal)
+        await cluster().restart('n0')
+        await assertAll()
+        await send(10)
+        await assertAll()
+      })
+    }
+  })
+}
+
+function dividedPositionOf({ messages, segmentBytes }: SampleStore): number {
+  return (Math.floor(messages.at(-1)!.physicalOffset / segmentBytes) + 1) * segmentBytes
+}
