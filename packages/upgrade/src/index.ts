@@ -9,4 +9,6 @@ export {
 export { type Difference, findDifference } from './first-difference.ts'
 export { readReport } from './read-report.ts'
 export * from './report.ts'
+export { rollbackStore } from './rollback/rollback.ts'
+export * from './rollback/rollback-types.ts'
 export { type SurveyOptions, surveyStore } from './survey.ts'

@@ -42,7 +42,7 @@ export function findStore({ root, commitLog }: StorePaths): StoreFiles {
   const checkpoint = readCheckpoint(join(root, 'checkpoint'))
   return {
     root,
-    ...logFiles(directory),
+    ...listLogFiles(directory),
     abort: existsSync(join(root, 'abort')),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     raftDirectories: names(root).filter(
@@ -52,7 +52,8 @@ export function findStore({ root, commitLog }: StorePaths): StoreFiles {
   }
 }
 
-function logFiles(directory: string): Pick<StoreFiles, 'log' | 'foreignFiles'> {
+/** The log files of a directory, plain or of a Raft log, and what does not belong there. */
+export function listLogFiles(directory: string): Pick<StoreFiles, 'log' | 'foreignFiles'> {
   const log: LogFile[] = []
   const foreignFiles: string[] = []
   for (const name of names(directory)) {

@@ -76,7 +76,7 @@ const PROGRESS_STEP_BYTES = 256 * 1024 * 1024
 const DEFAULT_DUTY_ENTRIES = 1024
 const SECOND = 1000
 const MINUTE = 60 * SECOND
-const APACHE_DELAY_LEVELS_MS: readonly number[] = [
+export const APACHE_DELAY_LEVELS_MS: readonly number[] = [
   ...[1, 5, 10, 30].map((seconds) => seconds * SECOND),
   ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 60, 120].map((minutes) => minutes * MINUTE),
 ]

@@ -3,15 +3,16 @@
  * stores and changes nothing in them. Owns the exit codes that scripts go by.
  */
 import { statSync, writeFileSync } from 'node:fs'
-import { LedgerError } from '@ringledger/base'
 import { compareReports, readReport, type StoreReport, surveyStore } from '@ringledger/upgrade'
 import type { Command } from 'commander'
 import { count } from '../command.ts'
-import { AdminError, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import { show, type TextSink } from '../view.ts'
 import { checkView } from './check-view.ts'
 import { compareView, findDifferences, UpgradeExit, verdictExit } from './compare-view.ts'
+import { asAdminError } from './failures.ts'
 import { Progress } from './progress.ts'
+import { addRollback } from './rollback-command.ts'
 
 interface Io {
   readonly stdout: TextSink
@@ -67,6 +68,7 @@ export function addUpgrade(program: Command, io: Io, exit: (code: number) => voi
       if (sources.length < 2) throw new UsageError('compare needs two copies or more')
       await compare(sources, options, io, exit)
     })
+  addRollback(upgrade, io, exit)
 }
 
 function scanOptions(command: Command): Command {
@@ -137,11 +139,4 @@ function writeReport(path: string, report: StoreReport): void {
   } catch (error) {
     throw asAdminError(error)
   }
-}
-
-/** What the file system or a reader said, without a stack. */
-function asAdminError(error: unknown): unknown {
-  if (error instanceof LedgerError) return new AdminError(error.message)
-  const code = (error as NodeJS.ErrnoException).code
-  return code === undefined ? error : new AdminError((error as Error).message)
 }

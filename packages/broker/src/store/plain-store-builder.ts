@@ -1,0 +1,347 @@
+/**
+ * Builds what a plain store has beside its commit log, from the messages in log order: consume
+ * queues, key index, tables, checkpoint. Apache would rebuild the queues too, but 4.9.4 looks at
+ * them for the delays' progress before it has, a queue whose messages have all expired would begin
+ * at 0 again, and 5.4.0 needs a start as long as the log. Owns the invariants: `save` is durable,
+ * and a builder that resumes from it ends with the same queues, index and tables; progress of
+ * delays is such that exactly what was not delivered is pending.
+ */
+import { closeSync, cpSync, existsSync, fsyncSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { LedgerError } from '@ringledger/base'
+import {
+  CQ_FILLER_SIZE,
+  javaHashCodeOfUtf8,
+  MessageSysFlag,
+  SystemTopic,
+  setInt64,
+  transactionType,
+} from '@ringledger/protocol'
+import { levelOfMark, queueOffsetOfMark } from '../delay-levels.ts'
+import { DelayProgress } from '../delay-progress.ts'
+import { decodeStateRecord } from '../state/records.ts'
+import { ReplicatedState } from '../state/replicated-state.ts'
+import { StateFiles } from '../state/state-files.ts'
+import { APACHE_DELAY_LEVELS_MS } from './broker-store.ts'
+import { ConsumeQueues } from './consume-queues.ts'
+import { onDisk, syncDirectory, writeFully } from './file-io.ts'
+import { topicPrefixHash } from './key-hash.ts'
+import { type IndexMark, KeyIndex } from './key-index.ts'
+import { hashKeys, MAX_KEYS, scheduleTagsCode } from './message-derived.ts'
+import { MessageScan } from './message-scan.ts'
+import { StoppedQueues } from './stopped-queues.ts'
+import type { TopicQueues } from './topic-queue-table.ts'
+
+export interface PlainStoreBuilderOptions {
+  /** The store that is being built; its commit log is not this class's. */
+  readonly rootDirectory: string
+  /** The stopped store that the messages come from; only read. */
+  readonly sourceDirectory: string
+  readonly consumeQueueFileBytes: number
+  readonly indexSlots: number
+  readonly indexEntries: number
+  /** messageDelayLevel in ms; default Apache's 18 levels. */
+  readonly delayLevelsMs?: readonly number[]
+  /** First byte of the new log. */
+  readonly logFirstOffset: number
+  /** Where the new log ended when `mark` was saved. */
+  readonly resume?: { readonly mark: BuilderMark; readonly endOffset: number }
+  /** Timer messages get no queue: they stay in the log, and nothing delivers them. */
+  readonly dropTimers?: boolean
+  readonly log?: (line: string) => void
+}
+
+/** What has to be remembered beside the files; plain JSON. */
+export interface BuilderMark {
+  readonly index: IndexMark
+  /** Delivered delayed messages beyond the progress that the tables knew then. */
+  readonly deliveredEarly: readonly number[]
+  readonly lastStoreTimestampMs: number
+}
+
+export interface BuiltStore {
+  readonly queues: number
+  readonly units: number
+  /** Queues without a message in the log that keep their next offset. */
+  readonly expiredQueues: number
+  /** Delayed messages that are still to be delivered. */
+  readonly delayedPending: number
+  /** Queues that ended further on in the source than its log gives; one line each. */
+  readonly shortQueues: readonly string[]
+}
+
+/** A delayed message that was delivered already keeps its place; no reader decodes 8 bytes. */
+const DELIVERED_UNIT_BYTES = 8
+const APACHE_CHECKPOINT_BYTES = 4096
+/** In the source's `config/` and of no use to a plain store of other offsets. */
+const LEFT_OUT = /^(timercheck.*|.*\.tmp)$/
+
+export class PlainStoreBuilder {
+  readonly #options: PlainStoreBuilderOptions
+  readonly #queues: ConsumeQueues
+  readonly #index: KeyIndex
+  readonly #stateFiles: StateFiles
+  readonly #state: ReplicatedState
+  readonly #tablesApplied: number
+  readonly #delayProgress = new DelayProgress()
+  readonly #deliveredEarly: Set<number>
+  readonly #sourceQueues: StoppedQueues
+  readonly #levelsMs: readonly number[]
+  readonly #scan = new MessageScan()
+  readonly #keyHashes: Int32Array = new Int32Array(MAX_KEYS)
+  #lastStoreTimestampMs: number
+
+  /** @throws LedgerError CORRUPT when the source's tables cannot be read, DISK_FULL, DISK_FAILED */
+  constructor(options: PlainStoreBuilderOptions) {
+    const { rootDirectory, sourceDirectory, resume, logFirstOffset } = options
+    const log = options.log ?? (() => {})
+    this.#options = options
+    this.#levelsMs = options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS
+    this.#queues = new ConsumeQueues({
+      directory: join(rootDirectory, 'consumequeue'),
+      fileBytes: options.consumeQueueFileBytes,
+      log,
+    })
+    this.#index = new KeyIndex({
+      directory: join(rootDirectory, 'index'),
+      slots: options.indexSlots,
+      entries: options.indexEntries,
+      log,
+    })
+    this.#queues.logMinPosition = logFirstOffset
+    if (resume === undefined) {
+      this.#queues.clear()
+      this.#index.clear()
+      copyTables(join(sourceDirectory, 'config'), join(rootDirectory, 'config'))
+    } else {
+      this.#queues.recover(resume.endOffset, false)
+      this.#index.recover(resume.mark.index, false)
+    }
+    this.#stateFiles = new StateFiles(join(rootDirectory, 'config'), log)
+    this.#state = new ReplicatedState(this.#stateFiles.load())
+    this.#tablesApplied = this.#state.appliedPosition
+    this.#deliveredEarly = new Set(resume?.mark.deliveredEarly)
+    this.#lastStoreTimestampMs = resume?.mark.lastStoreTimestampMs ?? 0
+    this.#sourceQueues = new StoppedQueues(join(sourceDirectory, 'consumequeue'))
+  }
+
+  /**
+   * The message `bytes[offset, offset + sizeBytes)`, as it stands in the new log at
+   * `physicalOffset`. `wasPlain`: it stood in a plain log before, where its batch queue is known.
+   * @throws LedgerError CORRUPT when it is no sound message, BAD_REQUEST when no queue can take it
+   */
+  addMessage(
+    bytes: Buffer,
+    view: DataView,
+    offset: number,
+    sizeBytes: number,
+    physicalOffset: number,
+    wasPlain: boolean,
+  ): void {
+    const message = this.#scan
+    const found = message.scan(bytes, view, offset, sizeBytes, physicalOffset)
+    if (found !== 'ok') {
+      throw new LedgerError('CORRUPT', `the message at offset ${physicalOffset}: ${found}`)
+    }
+    const kind = transactionType(message.sysFlag)
+    if (kind === MessageSysFlag.TRANSACTION_ROLLBACK_TYPE) return
+    const known = this.#queues.topicByBytes(bytes, message.topicStart, message.topicEnd)
+    const topic = known?.topic ?? bytes.toString('utf8', message.topicStart, message.topicEnd)
+    if (kind !== MessageSysFlag.TRANSACTION_PREPARED_TYPE) {
+      this.#addUnit(bytes, topic, known, wasPlain)
+      this.#lastStoreTimestampMs = message.storeTimestampMs
+    }
+    const prefixHash = known?.keyPrefixHash ?? topicPrefixHash(topic)
+    const count = hashKeys(bytes, message, prefixHash, this.#keyHashes)
+    for (let key = 0; key < count; key++) {
+      this.#index.put(this.#keyHashes[key]!, physicalOffset, message.storeTimestampMs)
+    }
+  }
+
+  /** A state record of ours, as the source's log holds it at `position`. */
+  applyRecord(text: string, position: number, endPosition: number): void {
+    const record = decodeStateRecord(text)
+    if (record.kind === 'deleteTopic') this.#queues.deleteTopic(record.topic)
+    this.#state.apply(record, position, endPosition)
+  }
+
+  /** What a message carried in its prepared-transaction offset; counts if it is a delay's mark. */
+  applyDelayMark(mark: number, position: number, endPosition: number): void {
+    const level = levelOfMark(mark)
+    if (level === 0) return
+    const progressOf = (of: number): number => this.#state.delayOffset(of)
+    if (queueOffsetOfMark(mark) >= progressOf(level)) this.#deliveredEarly.add(mark)
+    if (position < this.#state.appliedPosition) return
+    const moved = this.#delayProgress.fold(mark, progressOf)
+    if (moved === undefined) return
+    this.#state.apply({ kind: 'delay', entries: [moved] }, position, endPosition)
+    this.#deliveredEarly.delete(mark)
+  }
+
+  /** Everything so far is durable on return. */
+  save(): BuilderMark {
+    this.#queues.sync()
+    this.#index.sync()
+    if (this.#state.appliedPosition !== this.#tablesApplied) this.#stateFiles.save(this.#state)
+    return {
+      index: this.#index.mark,
+      deliveredEarly: [...this.#deliveredEarly],
+      lastStoreTimestampMs: this.#lastStoreTimestampMs,
+    }
+  }
+
+  /** The last steps, durable on return; may be repeated after a crash. */
+  finish(sourceEnd: number): BuiltStore {
+    const { expiredQueues, shortQueues } = this.#keepEnds(sourceEnd)
+    const delayedPending = this.#settleDelays()
+    const batches = join(this.#options.sourceDirectory, 'batchconsumequeue')
+    const target = join(this.#options.rootDirectory, 'batchconsumequeue')
+    onDisk('batch queues', () => {
+      if (existsSync(batches))
+        cpSync(batches, target, { recursive: true, preserveTimestamps: true })
+    })
+    this.save()
+    this.#removeOurs()
+    syncFiles(join(this.#options.rootDirectory, 'config'))
+    syncFiles(target)
+    this.#writeCheckpoint()
+    const { units, queues } = this.#queues.totals
+    return { queues, units, expiredQueues, delayedPending, shortQueues }
+  }
+
+  close(): void {
+    this.#queues.close()
+    this.#index.close()
+  }
+
+  /** Lets go of every file, as a crash would. */
+  abandon(): void {
+    this.#queues.abandon()
+    this.#index.abandon()
+  }
+
+  #addUnit(bytes: Buffer, topic: string, known: TopicQueues | undefined, wasPlain: boolean): void {
+    const message = this.#scan
+    const { queueId, queueOffset, physicalOffset, sizeBytes } = message
+    if ((message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0) {
+      if (wasPlain) return
+      const what = `the message at offset ${queueOffset} of ${topic}/${queueId}`
+      throw new LedgerError('BAD_REQUEST', `${what} is an inner batch written in DLedger mode`)
+    }
+    if (this.#options.dropTimers === true && topic === SystemTopic.TIMER) return
+    const queue = known?.queues.get(queueId) ?? this.#queues.obtain(topic, queueId)
+    queue.append(queueOffset, physicalOffset, sizeBytes, this.#tagsCode(bytes, topic))
+  }
+
+  /** A delayed message keeps the time that it was given, whatever the levels are today. */
+  #tagsCode(bytes: Buffer, topic: string): number {
+    const message = this.#scan
+    if (topic !== SystemTopic.SCHEDULE) {
+      return javaHashCodeOfUtf8(bytes, message.tagsStart, message.tagsEnd)
+    }
+    const given = this.#sourceQueues.unitAt(topic, message.queueId, message.queueOffset)
+    return given?.sizeBytes === message.sizeBytes
+      ? given.tagsCode
+      : scheduleTagsCode(bytes, message, this.#levelsMs)
+  }
+
+  /** A queue whose messages have all expired goes on at its offset, not at 0. */
+  #keepEnds(sourceEnd: number): { expiredQueues: number; shortQueues: string[] } {
+    const shortQueues: string[] = []
+    let expiredQueues = 0
+    const belowLog = Math.max(0, this.#options.logFirstOffset - 1)
+    for (const { topic, queueId, maxOffset, lastUnit } of this.#sourceQueues.ends(sourceEnd)) {
+      const ours = this.#queues.maxOffset(topic, queueId)
+      if (ours >= maxOffset) continue
+      if (this.#options.dropTimers === true && topic === SystemTopic.TIMER) continue
+      if (ours > 0 || lastUnit.physicalOffset >= this.#options.logFirstOffset) {
+        shortQueues.push(`${topic}/${queueId} ends at ${ours}, its old queue at ${maxOffset}`)
+        continue
+      }
+      this.#queues.append(topic, queueId, maxOffset - 1, belowLog, 1, 0)
+      expiredQueues++
+    }
+    return { expiredQueues, shortQueues }
+  }
+
+  /**
+   * Apache's service goes through a level's queue from its progress on, and passes over units that
+   * it cannot decode: so do those that were delivered out of order.
+   */
+  #settleDelays(): number {
+    let pending = 0
+    this.#queues.forEachQueueOf(SystemTopic.SCHEDULE, (queue) => {
+      const from = this.#state.delayOffset(queue.queueId + 1)
+      pending += Math.max(0, queue.maxOffset - Math.max(from, queue.minOffset))
+    })
+    for (const mark of this.#deliveredEarly) {
+      const level = levelOfMark(mark)
+      const queueOffset = queueOffsetOfMark(mark)
+      const queue = this.#queues.find(SystemTopic.SCHEDULE, level - 1)
+      const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+      if (queue === undefined || queueOffset < this.#state.delayOffset(level)) continue
+      if (!queue.unitAt(queueOffset, unit) || unit.sizeBytes === CQ_FILLER_SIZE) continue
+      queue.rewriteUnit(queueOffset, unit.physicalOffset, DELIVERED_UNIT_BYTES, unit.tagsCode)
+      pending--
+    }
+    return pending
+  }
+
+  #removeOurs(): void {
+    const directory = join(this.#options.rootDirectory, 'config')
+    onDisk('tables', () => {
+      for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+        if (name.startsWith('ringledger-')) rmSync(join(directory, name))
+      }
+    })
+  }
+
+  #writeCheckpoint(): void {
+    const bytes = Buffer.alloc(APACHE_CHECKPOINT_BYTES)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    setInt64(view, 0, this.#lastStoreTimestampMs)
+    setInt64(view, 8, this.#lastStoreTimestampMs)
+    setInt64(view, 16, this.#index.lastUpdateTimestampMs)
+    onDisk('checkpoint', () => {
+      const descriptor = openSync(join(this.#options.rootDirectory, 'checkpoint'), 'w')
+      try {
+        writeFully(descriptor, bytes, 0, bytes.length, 0, 'checkpoint')
+        fsyncSync(descriptor)
+      } finally {
+        closeSync(descriptor)
+      }
+    })
+    syncDirectory(this.#options.rootDirectory)
+  }
+}
+
+function copyTables(from: string, to: string): void {
+  onDisk('copy of the tables', () => {
+    rmSync(to, { recursive: true, force: true })
+    if (!existsSync(from)) return
+    cpSync(from, to, {
+      recursive: true,
+      preserveTimestamps: true,
+      filter: (path) => path === from || !LEFT_OUT.test(path.slice(from.length + 1)),
+    })
+  })
+}
+
+function syncFiles(directory: string): void {
+  if (!existsSync(directory)) return
+  for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isDirectory()) syncDirectory(path)
+    else onDisk(`sync of ${path}`, () => syncFile(path))
+  }
+  syncDirectory(directory)
+}
+
+function syncFile(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}

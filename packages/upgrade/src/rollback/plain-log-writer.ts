@@ -1,0 +1,179 @@
+/**
+ * Writes a plain commit log. Owns its layout: files of one length, a blank at the end of each, and
+ * at least 8 bytes behind every message; and the order of a save: every file is durable before the
+ * place is told.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { assert, LedgerError } from '@ringledger/base'
+import { fileNameOfOffset, offsetOfFileName, PLAIN_LOG_BLANK_MAGIC } from '@ringledger/protocol'
+
+const BUFFER_BYTES = 8 * 1024 * 1024
+const BLANK_BYTES = 8
+
+export class PlainLogWriter {
+  readonly #directory: string
+  readonly #segmentBytes: number
+  bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+  view: DataView = viewOf(this.bytes)
+  /** `bytes[0, #used)` belongs at #flushed, which lies in the open file. */
+  #used = 0
+  #flushed: number
+  #descriptor = -1
+  #fileStart = -1
+  #lastStoreTimeMs = 0
+
+  /** Takes up a log that ends at `endOffset`; what is behind it is dropped. */
+  constructor(directory: string, segmentBytes: number, endOffset: number) {
+    this.#directory = directory
+    this.#segmentBytes = segmentBytes
+    this.#flushed = endOffset
+    mkdirSync(directory, { recursive: true })
+    for (const name of readdirSync(directory)) {
+      const start = offsetOfFileName(name)
+      if (start === undefined || start >= endOffset) rmSync(join(directory, name))
+    }
+    if (endOffset % segmentBytes !== 0) this.#open(endOffset)
+  }
+
+  /** Behind the last message. */
+  get endOffset(): number {
+    return this.#flushed + this.#used
+  }
+
+  /**
+   * Makes room for a message at the end, or at `atOffset` behind it; returns where it comes to
+   * stand in the log. `place` gives where that is in `bytes`.
+   */
+  claim(sizeBytes: number, atOffset: number = this.#roomFor(sizeBytes)): number {
+    assert(atOffset >= this.endOffset, 'a log is written forwards')
+    const start = atOffset - (atOffset % this.#segmentBytes)
+    if (start !== this.#fileStart) this.#roll(start, atOffset)
+    else assert(atOffset === this.endOffset, 'within a file messages stand side by side')
+    if (this.#used + sizeBytes > this.bytes.length) this.#makeRoom(sizeBytes)
+    this.#used += sizeBytes
+    return atOffset
+  }
+
+  /** Where a claimed offset lies in `bytes`. */
+  place(offset: number): number {
+    return offset - this.#flushed
+  }
+
+  noteTime(storeTimeMs: number): void {
+    this.#lastStoreTimeMs = storeTimeMs
+  }
+
+  /** Everything is durable on return. */
+  save(): void {
+    this.#flush()
+    if (this.#descriptor >= 0) onDisk(() => fsyncSync(this.#descriptor))
+    syncDirectory(this.#directory)
+  }
+
+  /** `save`, and gives the last file the time of its last message: retention goes by it. */
+  finish(): void {
+    this.save()
+    this.close()
+  }
+
+  close(): void {
+    if (this.#descriptor < 0) return
+    const seconds = this.#lastStoreTimeMs / 1000
+    if (seconds > 0) futimesSync(this.#descriptor, seconds, seconds)
+    closeSync(this.#descriptor)
+    this.#descriptor = -1
+    this.#fileStart = -1
+  }
+
+  #roomFor(sizeBytes: number): number {
+    const end = this.endOffset
+    const left = this.#segmentBytes - (end % this.#segmentBytes)
+    return sizeBytes + BLANK_BYTES > left ? end + left : end
+  }
+
+  /** Ends the open file with a blank and goes on in the one that begins at `start`. */
+  #roll(start: number, offset: number): void {
+    if (this.#descriptor >= 0) {
+      const left = this.#fileStart + this.#segmentBytes - this.endOffset
+      assert(left >= BLANK_BYTES, 'a file has room for its blank')
+      if (this.#used + BLANK_BYTES > this.bytes.length) this.#flush()
+      this.view.setInt32(this.#used, left)
+      this.view.setInt32(this.#used + 4, PLAIN_LOG_BLANK_MAGIC)
+      this.#used += BLANK_BYTES
+      this.#flush()
+      onDisk(() => fsyncSync(this.#descriptor))
+      this.close()
+    }
+    this.#open(start)
+    this.#flushed = offset
+  }
+
+  #open(offset: number): void {
+    const start = offset - (offset % this.#segmentBytes)
+    onDisk(() => {
+      this.#descriptor = openSync(
+        join(this.#directory, fileNameOfOffset(start)),
+        offset > start ? 'r+' : 'w+',
+      )
+      this.#fileStart = start
+      ftruncateSync(this.#descriptor, offset - start)
+      ftruncateSync(this.#descriptor, this.#segmentBytes)
+    })
+  }
+
+  #makeRoom(sizeBytes: number): void {
+    this.#flush()
+    if (sizeBytes <= this.bytes.length) return
+    this.bytes = Buffer.allocUnsafeSlow(sizeBytes)
+    this.view = viewOf(this.bytes)
+  }
+
+  #flush(): void {
+    let done = 0
+    const at = this.#flushed - this.#fileStart
+    while (done < this.#used) {
+      done += onDisk(() =>
+        writeSync(this.#descriptor, this.bytes, done, this.#used - done, at + done),
+      )
+    }
+    this.#flushed += this.#used
+    this.#used = 0
+  }
+}
+
+export function syncDirectory(path: string): void {
+  onDisk(() => {
+    const descriptor = openSync(path, 'r')
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+}
+
+function onDisk<Result>(call: () => Result): Result {
+  try {
+    return call()
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    throw new LedgerError(code === 'ENOSPC' ? 'DISK_FULL' : 'DISK_FAILED', String(error), {
+      cause: error,
+    })
+  }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}
