@@ -43,7 +43,7 @@ export function cutIndexFile(
       if (pagesTrusted) undoEntries(descriptor, slots, entries, indexCount)
       ftruncateSync(descriptor, keyIndexEntryAt(indexCount, slots))
       ftruncateSync(descriptor, keyIndexFileBytes(slots, entries))
-      if (!pagesTrusted) rebuildSlots(descriptor, slots, indexCount, path)
+      if (!pagesTrusted) header.slotCount = rebuildSlots(descriptor, slots, indexCount, path)
       setTail(descriptor, slots, header, indexCount, path)
       writeHeader(descriptor, header)
       if (!pagesTrusted) fdatasyncSync(descriptor)
@@ -102,8 +102,7 @@ class EntryChunk {
     const sizeRead = readFully(this.#descriptor, this.#bytes, 0, sizeBytes, position, 'key index')
     const count = Math.floor(sizeRead / KEY_INDEX_ENTRY_BYTES)
     for (let at = 0; at < count; at++) {
-      const { keyHash, physicalOffset } = this.entry(at)
-      if (keyHash === 0 && physicalOffset === 0) return at
+      if (isEmpty(this.entry(at))) return at
     }
     return count
   }
@@ -114,7 +113,14 @@ class EntryChunk {
   }
 }
 
-function rebuildSlots(descriptor: number, slots: number, indexCount: number, path: string): void {
+/** A plain log begins at offset 0: only together with no hash does that mean an unused entry. */
+function isEmpty({ keyHash, physicalOffset }: KeyIndexEntry): boolean {
+  return keyHash === 0 && physicalOffset === 0
+}
+
+/** Returns how many slots are in use. */
+function rebuildSlots(descriptor: number, slots: number, indexCount: number, path: string): number {
+  let used = 0
   const table = Buffer.alloc(slots * KEY_INDEX_SLOT_BYTES)
   const tableView = new DataView(table.buffer, table.byteOffset, table.length)
   const chunk = new EntryChunk(descriptor, slots)
@@ -126,14 +132,16 @@ function rebuildSlots(descriptor: number, slots: number, indexCount: number, pat
     for (let at = 0; at < count; at++) {
       const entry = chunk.entry(at)
       const slotAt = (entry.keyHash % slots) * KEY_INDEX_SLOT_BYTES
-      const isSane = entry.keyHash >= 0 && entry.physicalOffset > 0
+      const isSane = entry.keyHash >= 0 && entry.physicalOffset >= 0 && !isEmpty(entry)
       if (!isSane || tableView.getInt32(slotAt) !== entry.previousEntry) {
         throw new LedgerError('CORRUPT', `${path}: entry ${first + at} is damaged`)
       }
+      if (entry.previousEntry === 0) used++
       tableView.setInt32(slotAt, first + at)
     }
   }
   writeFully(descriptor, table, 0, table.length, KEY_INDEX_HEADER_BYTES, 'key index')
+  return used
 }
 
 /** The header's end fields, from the last entry that stays (its time is known to the second). */
@@ -148,7 +156,7 @@ function setTail(
   header.indexCount = indexCount
   if (indexCount <= 1 || isSame) return
   const last = readEntryAt(descriptor, indexCount - 1, slots)
-  if (last.physicalOffset <= 0) {
+  if (last.physicalOffset < 0 || isEmpty(last)) {
     throw new LedgerError('CORRUPT', `${path}: entry ${indexCount - 1} is missing`)
   }
   if (header.beginPhysicalOffset !== readEntryAt(descriptor, 1, slots).physicalOffset) {

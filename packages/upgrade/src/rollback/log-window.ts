@@ -34,7 +34,9 @@ export class LogWindow {
     return this.#segmentBytes - (position % this.#segmentBytes)
   }
 
-  /** Holds `wantBytes` from `position` on, or all up to the file's end; returns how many it holds. */
+  /**
+   * Holds `wantBytes` from `position` on, or all up to the file's end; returns how many it holds.
+   */
   load(position: number, wantBytes: number): number {
     const wanted = Math.min(wantBytes, this.leftInFile(position))
     const held = this.#from + this.#heldBytes - position

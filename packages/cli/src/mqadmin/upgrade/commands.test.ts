@@ -69,3 +69,15 @@ test('progress tells rate and time left', () => {
   const line = progressLine('/data/store', 2 ** 30, 4 * 2 ** 30, 1000)
   assert.equal(line, '/data/store  25 %  1.00 of 4.00 GiB  1.00 GiB/s  3 s left')
 })
+
+test('a rollback of what is no member says so and ends with 3', async () => {
+  const store = emptyStore('plain-already')
+  const target = join(directory, 'rolled-back')
+  const refused = await run('rollback', store, '--to', target)
+  assert.equal(refused.code, 3)
+  assert.match(refused.err, /^STOP {2}there is no dledger-<id>\/data below/m)
+  const asJson = await run('rollback', store, '--to', target, '--json')
+  assert.match(JSON.parse(asJson.out).refused, /there is no dledger/)
+  assert.equal((await run('rollback', store)).code, 64)
+  assert.match((await run('rollback', '--help')).out, /run that\nwas killed is taken up/)
+})
