@@ -17,8 +17,7 @@ import {
 } from '@ringledger/protocol'
 import { STATE_TOPIC } from '../state/records.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
-import { topicPrefixHash } from './key-hash.ts'
-import { hashKeys, MAX_KEYS, scheduleTagsCode } from './message-derived.ts'
+import { keyHashOf, topicPrefixHash } from './key-hash.ts'
 import { MessageScan } from './message-scan.ts'
 import type { TopicQueues } from './topic-queue-table.ts'
 
@@ -33,7 +32,13 @@ export const PlanKind = {
 } as const
 export type PlanKind = (typeof PlanKind)[keyof typeof PlanKind]
 
+/**
+ * Keys of one message that are indexed; its properties have room for more, but no one needs them.
+ */
+const MAX_KEYS = 1024
 const LMQ_PREFIX = '%LMQ%'
+const KEY_SEPARATOR = 0x20
+const UNKNOWN_LEVEL_DELAY_MS = 1000
 export const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
 const STATE_TOPIC_BYTES: Buffer = Buffer.from(STATE_TOPIC)
 
@@ -175,10 +180,35 @@ export class EntryPlan {
     }
     const name = topic === undefined ? this.topicText : topic.topic
     this.tagsCode =
-      name === SCHEDULE_TOPIC
-        ? scheduleTagsCode(bytes, message, this.#delayLevelsMs)
+      name === SCHEDULE_TOPIC && message.delayEnd > message.delayStart
+        ? this.#deliverTimeMs(bytes)
         : javaHashCodeOfUtf8(bytes, message.tagsStart, message.tagsEnd)
     const prefixHash = topic === undefined ? topicPrefixHash(name) : topic.keyPrefixHash
-    this.keyCount = hashKeys(bytes, message, prefixHash, this.keyHashes)
+    this.#lookKeys(bytes, prefixHash)
+  }
+
+  #lookKeys(bytes: Buffer, prefixHash: number): void {
+    const { uniqKeyStart, uniqKeyEnd, keysStart, keysEnd } = this.message
+    this.keyCount = 0
+    if (uniqKeyEnd > uniqKeyStart) {
+      this.keyHashes[this.keyCount++] = keyHashOf(prefixHash, bytes, uniqKeyStart, uniqKeyEnd)
+    }
+    let start = keysStart
+    while (start < keysEnd && this.keyCount < MAX_KEYS) {
+      let end = start
+      while (end < keysEnd && bytes[end] !== KEY_SEPARATOR) end++
+      if (end > start) this.keyHashes[this.keyCount++] = keyHashOf(prefixHash, bytes, start, end)
+      start = end + 1
+    }
+  }
+
+  /** When a message of the schedule topic is due; a level below 1 means that it is not delayed. */
+  #deliverTimeMs(bytes: Buffer): number {
+    const { delayStart, delayEnd, storeTimestampMs, tagsStart, tagsEnd } = this.message
+    const level = Number(bytes.toString('latin1', delayStart, delayEnd))
+    if (!(level > 0)) return javaHashCodeOfUtf8(bytes, tagsStart, tagsEnd)
+    const known = this.#delayLevelsMs
+    const delayMs = known[Math.min(level, known.length) - 1] ?? UNKNOWN_LEVEL_DELAY_MS
+    return storeTimestampMs + delayMs
   }
 }

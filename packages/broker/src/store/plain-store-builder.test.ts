@@ -283,6 +283,6 @@ test('inner batches keep the queue that they had, and are refused where they hav
   const world = new World().open()
   const batch = { topic: 'B', sysFlag: MessageSysFlag.INNER_BATCH | MessageSysFlag.NEED_UNWRAP }
   world.add(batch, true)
-  assert.throws(() => world.add(batch), { code: 'BAD_REQUEST', message: /inner batch/ })
+  assert.throws(() => world.add(batch), { code: 'BAD_REQUEST', message: /has batch queues/ })
   world.builder.abandon()
 })

@@ -9,14 +9,7 @@
 import { closeSync, cpSync, existsSync, fsyncSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
-import {
-  CQ_FILLER_SIZE,
-  javaHashCodeOfUtf8,
-  MessageSysFlag,
-  SystemTopic,
-  setInt64,
-  transactionType,
-} from '@ringledger/protocol'
+import { CQ_FILLER_SIZE, MessageSysFlag, SystemTopic, setInt64 } from '@ringledger/protocol'
 import { levelOfMark, queueOffsetOfMark } from '../delay-levels.ts'
 import { DelayProgress } from '../delay-progress.ts'
 import { decodeStateRecord } from '../state/records.ts'
@@ -24,13 +17,10 @@ import { ReplicatedState } from '../state/replicated-state.ts'
 import { StateFiles } from '../state/state-files.ts'
 import { APACHE_DELAY_LEVELS_MS } from './broker-store.ts'
 import { ConsumeQueues } from './consume-queues.ts'
+import { EntryPlan, PlanKind } from './entry-plan.ts'
 import { onDisk, syncDirectory, writeFully } from './file-io.ts'
-import { topicPrefixHash } from './key-hash.ts'
 import { type IndexMark, KeyIndex } from './key-index.ts'
-import { hashKeys, MAX_KEYS, scheduleTagsCode } from './message-derived.ts'
-import { MessageScan } from './message-scan.ts'
 import { StoppedQueues } from './stopped-queues.ts'
-import type { TopicQueues } from './topic-queue-table.ts'
 
 export interface PlainStoreBuilderOptions {
   /** The store that is being built; its commit log is not this class's. */
@@ -73,6 +63,7 @@ export interface BuiltStore {
 /** A delayed message that was delivered already keeps its place; no reader decodes 8 bytes. */
 const DELIVERED_UNIT_BYTES = 8
 const APACHE_CHECKPOINT_BYTES = 4096
+const BATCH_QUEUES = 'batchconsumequeue'
 /** In the source's `config/` and of no use to a plain store of other offsets. */
 const LEFT_OUT = /^(timercheck.*|.*\.tmp)$/
 
@@ -86,9 +77,9 @@ export class PlainStoreBuilder {
   readonly #delayProgress = new DelayProgress()
   readonly #deliveredEarly: Set<number>
   readonly #sourceQueues: StoppedQueues
-  readonly #levelsMs: readonly number[]
-  readonly #scan = new MessageScan()
-  readonly #keyHashes: Int32Array = new Int32Array(MAX_KEYS)
+  readonly #plan: EntryPlan
+  /** Topics of the source whose messages are found by batch queues. */
+  readonly #batchTopics: ReadonlySet<string>
   #lastStoreTimestampMs: number
 
   /** @throws LedgerError CORRUPT when the source's tables cannot be read, DISK_FULL, DISK_FAILED */
@@ -96,12 +87,13 @@ export class PlainStoreBuilder {
     const { rootDirectory, sourceDirectory, resume, logFirstOffset } = options
     const log = options.log ?? (() => {})
     this.#options = options
-    this.#levelsMs = options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS
     this.#queues = new ConsumeQueues({
       directory: join(rootDirectory, 'consumequeue'),
       fileBytes: options.consumeQueueFileBytes,
       log,
     })
+    this.#plan = new EntryPlan(this.#queues, options.delayLevelsMs ?? APACHE_DELAY_LEVELS_MS)
+    this.#batchTopics = new Set(namesIn(join(sourceDirectory, BATCH_QUEUES)))
     this.#index = new KeyIndex({
       directory: join(rootDirectory, 'index'),
       slots: options.indexSlots,
@@ -138,23 +130,16 @@ export class PlainStoreBuilder {
     physicalOffset: number,
     wasPlain: boolean,
   ): void {
-    const message = this.#scan
-    const found = message.scan(bytes, view, offset, sizeBytes, physicalOffset)
-    if (found !== 'ok') {
-      throw new LedgerError('CORRUPT', `the message at offset ${physicalOffset}: ${found}`)
+    const plan = this.#plan
+    const problem = plan.lookPlain(bytes, view, offset, physicalOffset, sizeBytes, false)
+    if (problem !== '') {
+      throw new LedgerError('CORRUPT', `offset ${physicalOffset}: found ${problem}`)
     }
-    const kind = transactionType(message.sysFlag)
-    if (kind === MessageSysFlag.TRANSACTION_ROLLBACK_TYPE) return
-    const known = this.#queues.topicByBytes(bytes, message.topicStart, message.topicEnd)
-    const topic = known?.topic ?? bytes.toString('utf8', message.topicStart, message.topicEnd)
-    if (kind !== MessageSysFlag.TRANSACTION_PREPARED_TYPE) {
-      this.#addUnit(bytes, topic, known, wasPlain)
-      this.#lastStoreTimestampMs = message.storeTimestampMs
-    }
-    const prefixHash = known?.keyPrefixHash ?? topicPrefixHash(topic)
-    const count = hashKeys(bytes, message, prefixHash, this.#keyHashes)
-    for (let key = 0; key < count; key++) {
-      this.#index.put(this.#keyHashes[key]!, physicalOffset, message.storeTimestampMs)
+    if (plan.kind === PlanKind.SKIPPED) return
+    if (plan.kind === PlanKind.MESSAGE) this.#addUnit(wasPlain)
+    const { storeTimestampMs } = plan.message
+    for (let key = 0; key < plan.keyCount; key++) {
+      this.#index.put(plan.keyHashes[key]!, physicalOffset, storeTimestampMs)
     }
   }
 
@@ -194,8 +179,8 @@ export class PlainStoreBuilder {
   finish(sourceEnd: number): BuiltStore {
     const { expiredQueues, shortQueues } = this.#keepEnds(sourceEnd)
     const delayedPending = this.#settleDelays()
-    const batches = join(this.#options.sourceDirectory, 'batchconsumequeue')
-    const target = join(this.#options.rootDirectory, 'batchconsumequeue')
+    const batches = join(this.#options.sourceDirectory, BATCH_QUEUES)
+    const target = join(this.#options.rootDirectory, BATCH_QUEUES)
     onDisk('batch queues', () => {
       if (existsSync(batches))
         cpSync(batches, target, { recursive: true, preserveTimestamps: true })
@@ -220,29 +205,39 @@ export class PlainStoreBuilder {
     this.#index.abandon()
   }
 
-  #addUnit(bytes: Buffer, topic: string, known: TopicQueues | undefined, wasPlain: boolean): void {
-    const message = this.#scan
+  #addUnit(wasPlain: boolean): void {
+    const { message, topic, topicText, alsoIn } = this.#plan
     const { queueId, queueOffset, physicalOffset, sizeBytes } = message
-    if ((message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0) {
+    const name = topic?.topic ?? topicText
+    this.#lastStoreTimestampMs = message.storeTimestampMs
+    if (this.#options.dropTimers === true && name === SystemTopic.TIMER) return
+    const isBatch = (message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0
+    if (isBatch || this.#batchTopics.has(name)) {
+      // The units are in the copied batch queue already.
       if (wasPlain) return
-      const what = `the message at offset ${queueOffset} of ${topic}/${queueId}`
-      throw new LedgerError('BAD_REQUEST', `${what} is an inner batch written in DLedger mode`)
+      throw new LedgerError(
+        'BAD_REQUEST',
+        `${name} has batch queues, and message ${queueOffset} of its queue ${queueId} was written in DLedger mode`,
+      )
     }
-    if (this.#options.dropTimers === true && topic === SystemTopic.TIMER) return
-    const queue = known?.queues.get(queueId) ?? this.#queues.obtain(topic, queueId)
-    queue.append(queueOffset, physicalOffset, sizeBytes, this.#tagsCode(bytes, topic))
+    const tagsCode = this.#tagsCode(name)
+    const queue = topic?.queues.get(queueId) ?? this.#queues.obtain(name, queueId)
+    queue.append(queueOffset, physicalOffset, sizeBytes, tagsCode)
+    for (const also of alsoIn) {
+      // In DLedger mode only Apache's broker shows a message in further queues.
+      const isShown = this.#sourceQueues.unitAt(also.topic, also.queueId, also.queueOffset)
+      if (!wasPlain && isShown === undefined) continue
+      const { topic: lmq, queueId: lmqId, queueOffset: lmqOffset } = also
+      this.#queues.append(lmq, lmqId, lmqOffset, physicalOffset, sizeBytes, tagsCode)
+    }
   }
 
   /** A delayed message keeps the time that it was given, whatever the levels are today. */
-  #tagsCode(bytes: Buffer, topic: string): number {
-    const message = this.#scan
-    if (topic !== SystemTopic.SCHEDULE) {
-      return javaHashCodeOfUtf8(bytes, message.tagsStart, message.tagsEnd)
-    }
+  #tagsCode(topic: string): number {
+    const { message, tagsCode } = this.#plan
+    if (topic !== SystemTopic.SCHEDULE) return tagsCode
     const given = this.#sourceQueues.unitAt(topic, message.queueId, message.queueOffset)
-    return given?.sizeBytes === message.sizeBytes
-      ? given.tagsCode
-      : scheduleTagsCode(bytes, message, this.#levelsMs)
+    return given?.sizeBytes === message.sizeBytes ? given.tagsCode : tagsCode
   }
 
   /** A queue whose messages have all expired goes on at its offset, not at 0. */
@@ -254,6 +249,7 @@ export class PlainStoreBuilder {
       const ours = this.#queues.maxOffset(topic, queueId)
       if (ours >= maxOffset) continue
       if (this.#options.dropTimers === true && topic === SystemTopic.TIMER) continue
+      if (this.#batchTopics.has(topic)) continue
       if (ours > 0 || lastUnit.physicalOffset >= this.#options.logFirstOffset) {
         shortQueues.push(`${topic}/${queueId} ends at ${ours}, its old queue at ${maxOffset}`)
         continue
@@ -290,7 +286,7 @@ export class PlainStoreBuilder {
   #removeOurs(): void {
     const directory = join(this.#options.rootDirectory, 'config')
     onDisk('tables', () => {
-      for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+      for (const name of namesIn(directory)) {
         if (name.startsWith('ringledger-')) rmSync(join(directory, name))
       }
     })
@@ -313,6 +309,10 @@ export class PlainStoreBuilder {
     })
     syncDirectory(this.#options.rootDirectory)
   }
+}
+
+function namesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : []
 }
 
 function copyTables(from: string, to: string): void {
