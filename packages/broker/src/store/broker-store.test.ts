@@ -317,6 +317,27 @@ describe('the broker store', () => {
     })
   })
 
+  test('topics are in their file soon after they are made, offsets follow in seconds', () => {
+    inDirectory((directory) => {
+      const world = new World()
+      const { store } = openStore(directory, world)
+      const read = (name: string): string => readFileSync(join(directory, 'config', name), 'utf8')
+      const nowMs = 10_000
+      store.tick(nowMs, false)
+      world.record({ kind: 'topic', config: defaultTopicConfig('A') })
+      drain(store)
+      store.tick(nowMs + 1, false)
+      assert.match(read('topics.json'), /"topicName":"A"/)
+      world.record({ kind: 'offsets', entries: [['A', 'g', 0, 7]] })
+      drain(store)
+      store.tick(nowMs + 1000, false)
+      assert.doesNotMatch(read('consumerOffset.json'), /A@g/)
+      store.tick(nowMs + 60_000, false)
+      assert.match(read('consumerOffset.json'), /A@g/)
+      store.close()
+    })
+  })
+
   test('keeps what its recovery needs of the log', () => {
     inDirectory((directory) => {
       const world = new World()
