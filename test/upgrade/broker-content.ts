@@ -1,0 +1,223 @@
+/**
+ * Everything that a broker serves, asked of it through remoting as a client asks: the stored bytes
+ * of every message of every queue, and the progress of consumer groups. Two brokers that are to
+ * hold the same are compared by it.
+ */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { RemotingClient, type RequestInit } from '@ringledger/network'
+import {
+  decodeMessage,
+  PropertyName,
+  parseJsonBody,
+  type RemotingCommand,
+  RequestCode,
+  ResponseCode,
+} from '@ringledger/protocol'
+
+const TIMEOUT_MS = 10_000
+const BATCH = 32
+const WITH_SUBSCRIPTION = '4'
+const READER = 'content-reader'
+
+/** One stored message; equal ones are equal in every byte, `digest` says. */
+export interface Content {
+  readonly topic: string
+  readonly queueId: number
+  readonly queueOffset: number
+  readonly physicalOffset: number
+  readonly sysFlag: number
+  readonly storeTimestampMs: number
+  readonly properties: ReadonlyMap<string, string>
+  /** SHA-256 of all of the message's bytes as stored. */
+  readonly digest: string
+}
+
+export interface QueueContent {
+  readonly first: number
+  readonly end: number
+  readonly messages: readonly Content[]
+}
+
+/** By `topic/queueId`; queues that never had a message left out. */
+export type BrokerContent = ReadonlyMap<string, QueueContent>
+
+export class BrokerReader {
+  readonly #client: RemotingClient
+  readonly #address: string
+
+  private constructor(client: RemotingClient, address: string) {
+    this.#client = client
+    this.#address = address
+  }
+
+  /** Runs `use` with a connection to the broker. */
+  static async at<T>(address: string, use: (reader: BrokerReader) => Promise<T>): Promise<T> {
+    const client = new RemotingClient()
+    await client.connect(address)
+    try {
+      return await use(new BrokerReader(client, address))
+    } finally {
+      await client.close()
+    }
+  }
+
+  async content(): Promise<BrokerContent> {
+    const found = new Map<string, QueueContent>()
+    for (const [topic, queues] of await this.#queues()) {
+      for (let queueId = 0; queueId < queues; queueId++) {
+        const queue = await this.#queue(topic, queueId)
+        if (queue.end > 0) found.set(`${topic}/${queueId}`, queue)
+      }
+    }
+    return found
+  }
+
+  /** `topic@group` → queue → next offset, of every group that has one. */
+  async consumerOffsets(): Promise<Record<string, Record<string, number>>> {
+    const { body } = await this.#ask({ code: RequestCode.GET_ALL_CONSUMER_OFFSET })
+    const { offsetTable } = parseJsonBody(body) as {
+      offsetTable: Record<string, Record<string, number>>
+    }
+    return offsetTable
+  }
+
+  /** The message as `viewMessage` of an offset id gets it. */
+  async byOffset(topic: string, physicalOffset: number): Promise<Content> {
+    const ext = { offset: String(physicalOffset), topic }
+    const { body } = await this.#ask({ code: RequestCode.VIEW_MESSAGE_BY_ID, ext })
+    return contentAt(body, 0).content
+  }
+
+  /** Physical offsets of what is found by a key, or by the unique key. */
+  async byKey(topic: string, key: string, unique: boolean): Promise<number[]> {
+    const ext = {
+      topic,
+      key,
+      maxNum: '64',
+      beginTimestamp: '0',
+      endTimestamp: String(Number.MAX_SAFE_INTEGER),
+      ...(unique ? { _UNIQUE_KEY_QUERY: 'true' } : {}),
+    }
+    const answer = await this.#request({ code: RequestCode.QUERY_MESSAGE, ext })
+    if (answer.code !== ResponseCode.SUCCESS) return []
+    return contents(answer.body).map(({ physicalOffset }) => physicalOffset)
+  }
+
+  /** First queue offset stored at that time or later. */
+  async offsetAt(topic: string, queueId: number, timestampMs: number): Promise<number> {
+    const ext = { topic, queueId: String(queueId), timestamp: String(timestampMs) }
+    return await this.#number({ code: RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, ext }, 'offset')
+  }
+
+  async #queues(): Promise<Map<string, number>> {
+    const { body } = await this.#ask({ code: RequestCode.GET_ALL_TOPIC_CONFIG })
+    const { topicConfigTable } = parseJsonBody(body) as {
+      topicConfigTable: Record<string, { readQueueNums: number; writeQueueNums: number }>
+    }
+    return new Map(
+      Object.entries(topicConfigTable).map(([topic, { readQueueNums, writeQueueNums }]) => [
+        topic,
+        Math.max(readQueueNums, writeQueueNums),
+      ]),
+    )
+  }
+
+  async #queue(topic: string, queueId: number): Promise<QueueContent> {
+    const ext = { topic, queueId: String(queueId) }
+    const first = await this.#number({ code: RequestCode.GET_MIN_OFFSET, ext }, 'offset')
+    const end = await this.#number({ code: RequestCode.GET_MAX_OFFSET, ext }, 'offset')
+    const messages: Content[] = []
+    for (let next = first; next < end; ) {
+      const answer = await this.#pull(topic, queueId, next)
+      if (answer.code === ResponseCode.SUCCESS) messages.push(...contents(answer.body))
+      const after = Number(answer.ext.nextBeginOffset)
+      assert.ok(
+        after > next,
+        `${this.#address}: ${topic}/${queueId} ends at ${next} of ${end}: ${answer.code}`,
+      )
+      next = after
+    }
+    return { first, end, messages }
+  }
+
+  #pull(topic: string, queueId: number, queueOffset: number): Promise<RemotingCommand> {
+    const ext = {
+      consumerGroup: READER,
+      topic,
+      queueId: String(queueId),
+      queueOffset: String(queueOffset),
+      maxMsgNums: String(BATCH),
+      sysFlag: WITH_SUBSCRIPTION,
+      commitOffset: '0',
+      suspendTimeoutMillis: '0',
+      subscription: '*',
+      subVersion: '0',
+      expressionType: 'TAG',
+    }
+    return this.#request({ code: RequestCode.PULL_MESSAGE, ext })
+  }
+
+  async #number(request: RequestInit, name: string): Promise<number> {
+    return Number((await this.#ask(request)).ext[name])
+  }
+
+  #request(request: RequestInit): Promise<RemotingCommand> {
+    return this.#client.request(request, TIMEOUT_MS)
+  }
+
+  async #ask(request: RequestInit): Promise<RemotingCommand> {
+    const answer = await this.#request(request)
+    if (answer.code === ResponseCode.SUCCESS) return answer
+    const what = `code ${request.code} ${JSON.stringify(request.ext ?? {})}`
+    throw new Error(`${this.#address}: ${what}: code ${answer.code} ${answer.remark ?? ''}`)
+  }
+}
+
+function contents(bytes: Buffer): Content[] {
+  const found: Content[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const { content, end } = contentAt(bytes, at)
+    found.push(content)
+    at = end
+  }
+  return found
+}
+
+function contentAt(bytes: Buffer, at: number): { content: Content; end: number } {
+  const message = decodeMessage(bytes, at)
+  const end = at + message.totalSize
+  const { topic, queueId, queueOffset, physicalOffset, sysFlag, storeTimestampMs } = message
+  const digest = createHash('sha256').update(bytes.subarray(at, end)).digest('hex')
+  const place = { topic, queueId, queueOffset, physicalOffset, sysFlag, storeTimestampMs }
+  return { content: { ...place, properties: message.properties, digest }, end }
+}
+
+/** The same queues with the same messages, byte for byte. */
+export function assertSameContent(actual: BrokerContent, expected: BrokerContent): void {
+  assert.deepEqual([...actual.keys()].sort(), [...expected.keys()].sort())
+  for (const [name, { first, end, messages }] of expected) {
+    const found = actual.get(name)
+    assert.deepEqual([found?.first, found?.end], [first, end], `first and end of ${name}`)
+    assert.deepEqual(found?.messages, messages, name)
+  }
+}
+
+/** Every message is found by its place in the log, by its unique key and by each of its keys. */
+export async function assertAllFound(reader: BrokerReader, content: BrokerContent): Promise<void> {
+  for (const message of allOf(content)) {
+    const { topic, physicalOffset, properties } = message
+    assert.deepEqual(await reader.byOffset(topic, physicalOffset), message)
+    const uniqueKey = properties.get(PropertyName.UNIQ_KEY) ?? ''
+    const byUniqueKey = await reader.byKey(topic, uniqueKey, true)
+    assert.ok(byUniqueKey.includes(physicalOffset), `${topic}: unique key ${uniqueKey}`)
+    for (const key of properties.get(PropertyName.KEYS)?.split(' ') ?? []) {
+      const found = await reader.byKey(topic, key, false)
+      assert.ok(found.includes(physicalOffset), `${topic}: key ${key}`)
+    }
+  }
+}
+
+export function allOf(content: BrokerContent): Content[] {
+  return [...content.values()].flatMap(({ messages }) => messages)
+}
