@@ -38,7 +38,14 @@ export class BrokerReader {
     this.#client.close()
   }
 
-  async send(topic: string, queueId: number, body: string, key: string): Promise<Stored> {
+  /** `more`: further properties, each `name 0x01 value 0x02`. */
+  async send(
+    topic: string,
+    queueId: number,
+    body: string,
+    key: string,
+    more = '',
+  ): Promise<Stored> {
     const ext = {
       producerGroup: GROUP,
       topic,
@@ -48,7 +55,7 @@ export class BrokerReader {
       sysFlag: '0',
       bornTimestamp: String(Date.now()),
       flag: '0',
-      properties: `KEYS\u0001${key}\u0002`,
+      properties: `KEYS\u0001${key}\u0002${more}`,
       reconsumeTimes: '0',
       batch: 'false',
     }

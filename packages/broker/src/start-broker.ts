@@ -9,6 +9,7 @@ import type { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
 import { startIoWorker } from '@ringledger/engine'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
+import { refuseHalfAdopted } from './adopt-guard.ts'
 import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
@@ -147,6 +148,7 @@ class BrokerProcess implements RunningBroker {
 
   async #startThreads(): Promise<void> {
     const settings = this.#settings
+    refuseHalfAdopted(settings.storePathRootDir)
     const { store } = ledgerSettingsOf(settings)
     const oldLog = takeOverOldLog(settings.storePathCommitLog, store, this.#log)
     if (oldLog.files.length > 0 && settings.peers.length > 1) {

@@ -1,4 +1,14 @@
-/** Stores of Apache RocketMQ before they become a Raft group: looked at and compared. */
+/**
+ * Stores of Apache RocketMQ on their way into a Raft group and back: looked at, compared, one copy
+ * put in another's place, rolled back.
+ */
+export {
+  type AdoptOptions,
+  AdoptRefused,
+  type AdoptReport,
+  adoptLog,
+  cancelAdoption,
+} from './adopt/adopt.ts'
 export {
   type Comparison,
   type CopyComparison,

@@ -1,6 +1,7 @@
 /**
- * `mqadmin upgrade`: what to look at before a Master/Slave cluster becomes a Raft group. Reads
- * stores and changes nothing in them. Owns the exit codes that scripts go by.
+ * `mqadmin upgrade`: a Master/Slave cluster becomes a Raft group, and goes back. `check` and
+ * `compare` are here; they read stores and change nothing in them. Owns the exit codes that scripts
+ * go by.
  */
 import { statSync, writeFileSync } from 'node:fs'
 import { compareReports, readReport, type StoreReport, surveyStore } from '@ringledger/upgrade'
@@ -8,6 +9,8 @@ import type { Command } from 'commander'
 import { count } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { show, type TextSink } from '../view.ts'
+import { addAdopt } from './adopt-command.ts'
+import { addApply } from './apply-command.ts'
 import { checkView } from './check-view.ts'
 import { compareView, findDifferences, UpgradeExit, verdictExit } from './compare-view.ts'
 import { asAdminError } from './failures.ts'
@@ -40,7 +43,7 @@ export function addUpgrade(program: Command, io: Io, exit: (code: number) => voi
   const upgrade = program
     .command('upgrade')
     .description(
-      'Check and compare stores of Master/Slave brokers before they become a Raft group.',
+      'Turn Master/Slave brokers into a Raft group: check, compare, adopt, apply; and back: rollback.',
     )
   scanOptions(upgrade.command('check').argument('<store>', 'storePathRootDir of a stopped broker'))
     .description('Look at one store: its files, the end of its data, its digests, what is wrong.')
@@ -68,6 +71,8 @@ export function addUpgrade(program: Command, io: Io, exit: (code: number) => voi
       if (sources.length < 2) throw new UsageError('compare needs two copies or more')
       await compare(sources, options, io, exit)
     })
+  addAdopt(upgrade, io, exit)
+  addApply(upgrade, io, exit)
   addRollback(upgrade, io, exit)
 }
 
