@@ -14,7 +14,7 @@
  *   RINGLEDGER_DISK_BOOT_ID    file that is read for /proc/sys/kernel/random/boot_id
  *   RINGLEDGER_DISK_SYNC_US    a sync takes up to twice this long (microseconds; default 0)
  *   RINGLEDGER_DISK_DIE_AFTER  the process kills itself at its so many-th recorded call
- *   RINGLEDGER_DISK_LIES       fdatasync: it says yes and makes nothing durable
+ *   RINGLEDGER_DISK_LIES       fdatasync: it says yes and makes nothing durable, nor does O_DSYNC
  */
 #include "disk-layer.h"
 #include <stdarg.h>
@@ -28,6 +28,8 @@ static long sync_us;
 static int lies;
 /* Inode of each descriptor of a file below the root; 0 for all others. */
 static uint64_t inodes[MAX_DESCRIPTORS];
+/* Descriptors opened with O_DSYNC: what each write of them wrote is durable when it returns. */
+static unsigned char durable_writes[MAX_DESCRIPTORS];
 
 __attribute__((constructor)) static void start(void) {
   const char *text;
@@ -59,7 +61,7 @@ static int open_tracked(const char *path, int flags, mode_t mode) {
     sequence = add(KIND_CREATE, (struct record){0}, NULL, path, NULL);
   }
   /* What is overwritten must be readable; what is cut off is recorded first. */
-  int opened = flags & ~O_TRUNC;
+  int opened = flags & ~(O_TRUNC | O_DIRECT | O_SYNC);
   if ((opened & O_ACCMODE) == O_WRONLY) opened = (opened & ~O_ACCMODE) | O_RDWR;
   int fd = syscall(SYS_openat, AT_FDCWD, path, opened, mode);
   if (fd < 0 && sequence >= 0) add_void(sequence);
@@ -68,6 +70,7 @@ static int open_tracked(const char *path, int flags, mode_t mode) {
       add_size(fd, stat.st_ino, 0, stat.st_size);
       if (syscall(SYS_ftruncate, fd, 0) != 0) fail("truncation at open");
     }
+    durable_writes[fd] = (flags & O_DSYNC) != 0;
     __atomic_store_n(&inodes[fd], stat.st_ino, __ATOMIC_RELEASE);
   }
   pthread_mutex_unlock(&disk_lock);
@@ -127,6 +130,24 @@ int close(int fd) {
 
 /* ---- content ---- */
 
+static void take_time(void) {
+  if (sync_us <= 0) return;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t mixed = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u;
+  long micros = (mixed >> 33) % (2 * sync_us);
+  struct timespec time = {micros / 1000000, micros % 1000000 * 1000};
+  nanosleep(&time, NULL);
+}
+
+static void sync_range(struct record record) {
+  take_time();
+  pthread_mutex_lock(&disk_lock);
+  if (lies) add(KIND_LIE, (struct record){0}, NULL, NULL, NULL);
+  else add(KIND_SYNC_RANGE, record, NULL, NULL, NULL);
+  pthread_mutex_unlock(&disk_lock);
+}
+
 static int64_t bytes_of(const struct iovec *parts, int count) {
   int64_t bytes = 0;
   for (int i = 0; i < count; i++) bytes += parts[i].iov_len;
@@ -147,9 +168,15 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, int64_t
   if (fcntl(fd, F_GETFL) & O_APPEND) start = size;
   else if (start < 0) start = lseek(fd, 0, SEEK_CUR);
   add_write(fd, inode, start, bytes, size);
+  int64_t below = journal_end;
+  int is_durable = durable_writes[fd];
+  if (is_durable && start + bytes > size) fail("O_DSYNC that lengthens a file is not modelled");
   ssize_t done = offset < 0 ? syscall(SYS_writev, fd, parts, count)
                             : syscall(SYS_pwritev, fd, parts, count, offset, 0);
   pthread_mutex_unlock(&disk_lock);
+  if (is_durable && done > 0) {
+    sync_range((struct record){.inode = inode, .offset = start, .length = done, .below = below});
+  }
   return done;
 }
 
@@ -227,16 +254,6 @@ ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size
 }
 
 /* ---- sync ---- */
-
-static void take_time(void) {
-  if (sync_us <= 0) return;
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  uint64_t mixed = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u;
-  long micros = (mixed >> 33) % (2 * sync_us);
-  struct timespec time = {micros / 1000000, micros % 1000000 * 1000};
-  nanosleep(&time, NULL);
-}
 
 static int sync_any(int fd, int may_lie) {
   int64_t size;

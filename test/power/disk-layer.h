@@ -31,6 +31,7 @@ enum {
   KIND_SYNC_DIRECTORY = 10,
   KIND_VOID = 11, /* the call recorded at `offset` failed: nothing was changed */
   KIND_LIE = 12,
+  KIND_SYNC_RANGE = 13, /* [offset, offset + length) of this inode is durable as of `below` */
 };
 
 /* 64 bytes, then data, path and second path. Its sequence number is its place in the journal. */
@@ -45,7 +46,7 @@ struct record {
   uint32_t path_bytes;
   uint32_t other_path_bytes;
   uint32_t reserved;
-  uint64_t reserved_too;
+  int64_t below; /* the records before this place in the journal */
 };
 _Static_assert(sizeof(struct record) == 64, "power-off.ts reads 64 bytes");
 

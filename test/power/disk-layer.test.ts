@@ -18,7 +18,7 @@ const SEEDS = 24
 /** Names of node:fs and `root` are there; the process kills itself at the end. */
 function program(body: string): string {
   return `
-    const { openSync, writeSync, readSync, readFileSync, writeFileSync, fsyncSync, fdatasyncSync,
+    const { openSync, writeSync, writevSync, readSync, readFileSync, writeFileSync, fsyncSync, fdatasyncSync,
       ftruncateSync, renameSync, unlinkSync, mkdirSync, rmSync, closeSync, fstatSync,
     } = require('node:fs')
     const root = process.argv[1]
@@ -84,6 +84,49 @@ describe('a disk that loses power', { skip: missingTools('gcc') }, () => {
     assert.ok(lose(disk, 1, { kept: 0 }).sectors > 0)
     assert.deepEqual(readFileSync(file), Buffer.alloc(PIECES * PIECE_BYTES, 'a'))
     assert.deepEqual(lose(disk, 1), { files: 0, sectors: 0, tornSectors: 0, names: 0, lies: 0 })
+  })
+
+  test('a durable write is there, and nothing more than what it wrote', async () => {
+    const disk = newDisk()
+    await run(
+      disk,
+      `const descriptor = pieces(root + '/file', 'a')
+       fsyncSync(descriptor)
+       syncDirectory(root)
+       const { O_RDWR, O_DIRECT, O_DSYNC } = require('node:fs').constants
+       const direct = openSync(root + '/file', O_RDWR | O_DIRECT | O_DSYNC)
+       const piece = (letter) => Buffer.alloc(${PIECE_BYTES}, letter)
+       writeSync(descriptor, piece('w'), 0, ${PIECE_BYTES}, ${PIECE_BYTES})
+       writeSync(descriptor, piece('w'), 0, ${PIECE_BYTES}, 3 * ${PIECE_BYTES})
+       writevSync(direct, [piece('b'), piece('c')], 3 * ${PIECE_BYTES})
+       writeSync(descriptor, piece('w'), 0, ${PIECE_BYTES}, 4 * ${PIECE_BYTES})
+       end()`,
+    )
+    assert.equal(lose(disk, 1, { kept: 0 }).sectors, (2 * PIECE_BYTES) / SECTOR_BYTES)
+    const letters = pieceLetters(readFileSync(file))
+    assert.equal(letters, `aaabc${'a'.repeat(PIECES - 5)}`)
+  })
+
+  test('a durable write that the kill met may be torn', async () => {
+    const found = new Set<string>()
+    for (let seed = 0; seed < SEEDS; seed++) {
+      const disk = newDisk()
+      // Its record is the last one: creation, one for each piece, two syncs.
+      await run(
+        disk,
+        `const descriptor = pieces(root + '/file', 'a')
+         fsyncSync(descriptor)
+         syncDirectory(root)
+         const { O_RDWR, O_DSYNC } = require('node:fs').constants
+         const direct = openSync(root + '/file', O_RDWR | O_DSYNC)
+         writeSync(direct, Buffer.alloc(${PIECE_BYTES}, 'b'), 0, ${PIECE_BYTES}, 0)
+         throw new Error('not reached')`,
+        PIECES + 5,
+      )
+      lose(disk, seed)
+      for (const letter of sectorsOf(readFileSync(file))) found.add(letter)
+    }
+    assert.deepEqual([...found].sort(), ['a', 'b'])
   })
 
   test('what was not synced is torn at sectors, in any order', async () => {
@@ -212,6 +255,14 @@ describe('a disk that loses power', { skip: missingTools('gcc') }, () => {
     assert.equal(ids.size, 2)
   })
 })
+
+/** One letter for each piece, which holds no other. */
+function pieceLetters(bytes: Buffer): string {
+  const sectors = sectorsOf(bytes)
+  const share = PIECE_BYTES / SECTOR_BYTES
+  const pieces = sectors.match(new RegExp(`.{${share}}`, 'g')) ?? []
+  return pieces.map((piece) => (new Set(piece).size === 1 ? piece[0] : '?')).join('')
+}
 
 /** One letter for each sector; `0` for zeros, `?` for a mixture. */
 function sectorsOf(bytes: Buffer): string {

@@ -18,6 +18,7 @@ export const Kind = {
   SYNC_DIRECTORY: 10,
   VOID: 11,
   LIE: 12,
+  SYNC_RANGE: 13,
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
@@ -26,11 +27,16 @@ export interface JournalRecord {
   readonly sequence: number
   readonly kind: Kind
   readonly inode: bigint
-  /** WRITE: in the file. SYNC: records below this sequence are durable. VOID: what failed. */
+  /**
+   * WRITE, SYNC_RANGE: in the file. SYNC: records below this sequence are durable. VOID: what
+   * failed.
+   */
   readonly offset: number
-  /** WRITE: bytes. SIZE: the new size. RENAME: 1 when the target was there. */
+  /** WRITE, SYNC_RANGE: bytes. SIZE: the new size. RENAME: 1 when the target was there. */
   readonly length: number
   readonly sizeBefore: number
+  /** SYNC_RANGE: the range is durable as records below this sequence left it. */
+  readonly below: number
   /** WRITE: what was overwritten; empty when zeros were, or nothing. */
   readonly before: Buffer
   readonly path: string
@@ -57,6 +63,7 @@ export function readJournal(bytes: Buffer): JournalRecord[] {
       offset: Number(bytes.readBigInt64LE(at + 16)),
       length: Number(bytes.readBigInt64LE(at + 24)),
       sizeBefore: Number(bytes.readBigInt64LE(at + 32)),
+      below: Number(bytes.readBigInt64LE(at + 56)),
       before: bytes.subarray(data, path),
       path: bytes.toString('utf8', path, otherPath),
       otherPath: bytes.toString('utf8', otherPath, end),

@@ -28,14 +28,18 @@ export function randomShare(random: Random): KeptShare {
   return SHARES[randomBetween(random, 0, SHARES.length)] as KeptShare
 }
 
-/** `records`: the file's WRITE and SIZE records that no sync covers, in the order of time. */
+/**
+ * `records`: the file's WRITE and SIZE records that no sync of all of it covers, and its SYNC_RANGE
+ * records, in the order of time.
+ */
 export function loseContent(
   descriptor: number,
   records: readonly JournalRecord[],
   share: KeptShare,
   random: Random,
 ): LostContent {
-  const versions = countVersions(records)
+  const settled = settledSectors(records)
+  const versions = countVersions(records, settled)
   const kept = new Map<number, number>()
   let lost = 0
   for (const [sector, count] of versions) {
@@ -44,18 +48,35 @@ export function loseContent(
     if (left < count) lost++
   }
   for (const record of records.toReversed()) {
-    if (record.kind === Kind.WRITE) takeBack(descriptor, record, versions, kept)
+    if (record.kind === Kind.WRITE) takeBack(descriptor, record, versions, kept, settled)
   }
   ftruncateSync(descriptor, lengthLeft(records, share, random))
   return { sectors: lost, keptSectors: versions.size - lost }
 }
 
-function countVersions(records: readonly JournalRecord[]): Map<number, number> {
+/** Of sectors that a durable write wrote: records below the sequence are not taken back. */
+function settledSectors(records: readonly JournalRecord[]): Map<number, number> {
+  const settled = new Map<number, number>()
+  for (const record of records) {
+    if (record.kind !== Kind.SYNC_RANGE) continue
+    const [first, last] = sectorsOf(record)
+    for (let sector = first; sector < last; sector++) {
+      settled.set(sector, Math.max(record.below, settled.get(sector) ?? 0))
+    }
+  }
+  return settled
+}
+
+function countVersions(
+  records: readonly JournalRecord[],
+  settled: ReadonlyMap<number, number>,
+): Map<number, number> {
   const versions = new Map<number, number>()
   for (const record of records) {
     if (record.kind !== Kind.WRITE) continue
     const [first, last] = sectorsOf(record)
     for (let sector = first; sector < last; sector++) {
+      if (record.sequence < (settled.get(sector) ?? 0)) continue
       versions.set(sector, (versions.get(sector) ?? 0) + 1)
     }
   }
@@ -74,13 +95,15 @@ function takeBack(
   record: JournalRecord,
   versions: Map<number, number>,
   kept: ReadonlyMap<number, number>,
+  settled: ReadonlyMap<number, number>,
 ): void {
   const [first, last] = sectorsOf(record)
   let from = -1
   for (let sector = first; sector <= last; sector++) {
     const version = versions.get(sector) ?? 0
-    const isLost = sector < last && version > (kept.get(sector) ?? 0)
-    if (sector < last) versions.set(sector, version - 1)
+    const isOpen = sector < last && record.sequence >= (settled.get(sector) ?? 0)
+    const isLost = isOpen && version > (kept.get(sector) ?? 0)
+    if (isOpen) versions.set(sector, version - 1)
     if (isLost && from < 0) from = sector
     if (!isLost && from >= 0) {
       restore(descriptor, record, from * SECTOR_BYTES, sector * SECTOR_BYTES)
@@ -111,10 +134,15 @@ function writeFully(descriptor: number, bytes: Buffer, position: number): void {
 
 /** Lengths that the file had since it was synced, the synced one first. */
 function lengthLeft(records: readonly JournalRecord[], share: KeptShare, random: Random): number {
-  const lengths = [records[0]!.sizeBefore]
-  for (const { kind, offset, length, sizeBefore } of records) {
+  // A durable write makes the length durable, too.
+  const settledBelow = records.reduce((most, { below }) => Math.max(most, below), 0)
+  const lengths: number[] = []
+  for (const { kind, offset, length, sizeBefore, sequence } of records) {
+    if (kind === Kind.SYNC_RANGE) continue
+    if (lengths.length === 0) lengths.push(sizeBefore)
     const after = kind === Kind.SIZE ? length : Math.max(sizeBefore, offset + length)
-    if (after !== lengths.at(-1)) lengths.push(after)
+    if (sequence < settledBelow) lengths[0] = after
+    else if (after !== lengths.at(-1)) lengths.push(after)
   }
   if (share === 0) return lengths[0]!
   if (share === 1 || random() < NEWEST_LENGTH_SHARE) return lengths.at(-1)!

@@ -82,7 +82,10 @@ export function prepareJournal(journal: string): void {
   if (existsSync(path)) truncateSync(path)
 }
 
-/** WRITE and SIZE records that no sync of their file covers, in the order of time. */
+/**
+ * WRITE and SIZE records that no sync of their file covers, and SYNC_RANGE records, in the order of
+ * time.
+ */
 function pendingContent(
   records: readonly JournalRecord[],
   syncsCount: boolean,
@@ -93,11 +96,12 @@ function pendingContent(
   }
   const pending = new Map<bigint, JournalRecord[]>()
   for (const record of records) {
-    if (record.kind !== Kind.WRITE && record.kind !== Kind.SIZE) continue
+    const isChange = record.kind === Kind.WRITE || record.kind === Kind.SIZE
+    if (!isChange && !(record.kind === Kind.SYNC_RANGE && syncsCount)) continue
     if (record.sequence < (syncedBelow.get(record.inode) ?? 0)) continue
     const changes = pending.get(record.inode)
-    if (changes === undefined) pending.set(record.inode, [record])
-    else changes.push(record)
+    if (changes !== undefined) changes.push(record)
+    else if (isChange) pending.set(record.inode, [record])
   }
   return pending
 }

@@ -94,6 +94,7 @@ export class Machine implements Witness {
       () => world.settleSoon(),
     )
     this.disk.beforeChange = () => this.#beforeChange()
+    this.disk.directBlockBytes = settings.directBlockBytes
     this.storeConfig = {
       rootDirectory: '/store',
       selfId: this.name,

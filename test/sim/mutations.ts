@@ -199,6 +199,14 @@ export const MUTATIONS: readonly Mutation[] = [
     seeds: 20,
   },
   {
+    name: 'direct-write-forgets-the-block',
+    file: 'packages/io/src/tail-block.ts',
+    find: '    if (inBlock > 0 && this.#end !== position) {\n',
+    replace: '    if (inBlock > 0 && this.#end === position) {\n',
+    breaks: 'a direct write puts zeros or older bytes in the place of durable entries',
+    seeds: 20,
+  },
+  {
     name: 'start-does-not-write-anew',
     file: 'packages/io/src/recovery.ts',
     find: '    this.#data.writeAnew(proven.position, result.end.position)\n',

@@ -43,6 +43,8 @@ export interface SimSettings {
   readonly zeroAheadBytes: number
   readonly markEveryBytes: number
   readonly maxSyncSlots: number
+  /** Of direct writes; 0: the disk has none. */
+  readonly directBlockBytes: number
   /** Mean pause between two faults. */
   readonly faultTicks: number
   readonly faults: FaultWeights
@@ -114,5 +116,6 @@ export function settingsOf(seed: number, ticks: number, members?: number): SimSe
     faultTicks: pick(random, [60, 120, 200]),
     faults: weights(random),
     appendTicks: pick(random, [30, 60, 120]),
+    directBlockBytes: pick(random, [0, 512, 4096]),
   }
 }

@@ -22,6 +22,7 @@ export function ledgerSettingsOf(settings: NodeSettings): LedgerSettings {
       segmentBytes: settings.mappedFileSizeCommitLog,
       minimumFreeBytes: settings.minimumFreeDiskBytes,
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
+      directWrites: settings.directLogWrites,
     },
     segmentBytes: settings.mappedFileSizeCommitLog,
     syncBeforeAck: settings.flushDiskType === 'SYNC_FLUSH',

@@ -244,5 +244,6 @@ function nodeSettings(
     logArenaSizeBytes: 32 * MIB,
     minimumFreeDiskBytes: 256 * MIB,
     scrubBytesPerSecond: 0,
+    directLogWrites: true,
   }
 }

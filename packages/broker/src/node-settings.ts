@@ -57,6 +57,8 @@ export interface NodeSettings extends BrokerSettings {
   readonly minimumFreeDiskBytes: number
   /** How fast the log's files are looked through for damage; 0: not at all. */
   readonly scrubBytesPerSecond: number
+  /** Past the page cache, where the file system can. */
+  readonly directLogWrites: boolean
 
   readonly registerNameServerPeriodMs: number
   /** Thread layout; see docs/decisions/0001. */

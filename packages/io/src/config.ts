@@ -43,6 +43,11 @@ export interface StoreConfig {
    * sooner and takes more of the disk from the log.
    */
   readonly scrubBytesPerSecond?: number
+  /**
+   * Groups are written past the page cache (O_DIRECT, O_DSYNC) where the file system can. Default
+   * true.
+   */
+  readonly directWrites?: boolean
   /** From the beginning of one pass to that of the next. Default a day. */
   readonly scrubIntervalMs?: number
 }
@@ -60,6 +65,7 @@ export interface StoreLayout {
   readonly markEveryBytes: number
   readonly scrubBytesPerSecond: number
   readonly scrubIntervalMs: number
+  readonly directWrites: boolean
   readonly lockPath: string
   readonly hardStatePath: string
   readonly markPath: string
@@ -113,6 +119,7 @@ export function storeLayout(config: StoreConfig): StoreLayout {
     markEveryBytes: config.markEveryBytes ?? DEFAULT_MARK_EVERY_BYTES,
     scrubBytesPerSecond: config.scrubBytesPerSecond ?? DEFAULT_SCRUB_BYTES_PER_SECOND,
     scrubIntervalMs: config.scrubIntervalMs ?? DEFAULT_SCRUB_INTERVAL_MS,
+    directWrites: config.directWrites ?? true,
     lockPath: join(directory, 'ringledger-lock'),
     hardStatePath: join(directory, 'ringledger-hardstate'),
     markPath: join(directory, 'ringledger-durable'),

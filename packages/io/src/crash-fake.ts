@@ -59,6 +59,9 @@ export class CrashFake {
   constructor(seed: number) {
     this.#random = seededRandom(seed)
     this.disk = new FakeDisk(this.#random)
+    this.disk.directBlockBytes = [0, 512, 4096][seed % 3]!
+    // Now and then the file system changes its mind.
+    if (seed % 5 === 0) this.disk.directWritesLeft = seed % 50
     const started = this.#start()
     this.recovered = started.recovered
     this.#core = started.core

@@ -6,7 +6,14 @@
  */
 import { dirname } from 'node:path'
 import { assert, LedgerError, type Random, randomBetween } from '@ringledger/base'
-import { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
+import {
+  type DirectFile,
+  type Disk,
+  DiskError,
+  type DiskFile,
+  OpenMode,
+  type StoreLock,
+} from './disk.ts'
 
 export const SECTOR_BYTES = 512
 
@@ -56,6 +63,10 @@ type NameChange =
 export class FakeDisk implements Disk {
   /** Space for file data; sparse parts take none. */
   capacityBytes: number = Number.POSITIVE_INFINITY
+  /** Of direct writes; 0: there are none. */
+  directBlockBytes = 0
+  /** So many direct writes are taken, all others refused. */
+  directWritesLeft: number = Number.POSITIVE_INFINITY
   /**
    * Called before every call that changes something; a test throws from here to stop the world at
    * this point.
@@ -137,6 +148,12 @@ export class FakeDisk implements Disk {
     const inode = new Inode()
     this.#change({ kind: 'set', path, inode })
     return new FakeFile(this, path, inode, this.#life)
+  }
+
+  openDirect(path: string): DirectFile | undefined {
+    if (this.directBlockBytes === 0) return undefined
+    this.#meet('open', path)
+    return new FakeDirectFile(this, new FakeFile(this, path, this.#inode(path), this.#life))
   }
 
   exists(path: string): boolean {
@@ -309,6 +326,23 @@ class FakeFile implements DiskFile {
     return this.readAt(target, offset, sizeBytes, position)
   }
 
+  /** A write and a sync of just its bytes; either may fail. */
+  writeDurably(bytes: Uint8Array, position: number): void {
+    assert(position + bytes.length <= this.#inode.now.length, 'the file does not get longer')
+    this.writeAt(bytes, 0, bytes.length, position)
+    const sectors = sectorsOf(position, bytes.length)
+    try {
+      this.#disk.meet('fdatasync', this.path, this.#life)
+    } catch (error) {
+      if (error instanceof DiskError) {
+        for (const sector of sectors) this.#inode.unsynced.delete(sector)
+        this.#inode.lost = true
+      }
+      throw error
+    }
+    this.#makeDurable(sectors)
+  }
+
   sync(): void {
     this.#sync('fdatasync')
   }
@@ -331,7 +365,7 @@ class FakeFile implements DiskFile {
       }
       throw error
     }
-    this.#makeDurable()
+    this.#makeDurable(this.#inode.unsynced)
   }
 
   setLength(sizeBytes: number): void {
@@ -355,20 +389,21 @@ class FakeFile implements DiskFile {
 
   close(): void {}
 
-  #makeDurable(): void {
+  /** The sectors, and the length. */
+  #makeDurable(sectors: Iterable<number>): void {
     const { now, unsynced } = this.#inode
     if (this.#inode.durable.length !== now.length) {
       const resized = Buffer.alloc(now.length)
       this.#inode.durable.copy(resized)
       this.#inode.durable = resized
     }
-    for (const sector of unsynced) {
+    for (const sector of sectors) {
+      unsynced.delete(sector)
       const start = sector * SECTOR_BYTES
       if (start >= now.length) continue
       now.copy(this.#inode.durable, start, start, Math.min(now.length, start + SECTOR_BYTES))
     }
-    unsynced.clear()
-    this.#inode.settled = !this.#inode.lost
+    this.#inode.settled = unsynced.size === 0 && !this.#inode.lost
   }
 
   #extend(sizeBytes: number): void {
@@ -380,23 +415,50 @@ class FakeFile implements DiskFile {
   }
 
   #touch(position: number, sizeBytes: number): void {
-    const last = Math.ceil((position + sizeBytes) / SECTOR_BYTES)
-    for (let sector = Math.floor(position / SECTOR_BYTES); sector < last; sector++) {
-      this.#inode.unsynced.add(sector)
-    }
+    for (const sector of sectorsOf(position, sizeBytes)) this.#inode.unsynced.add(sector)
   }
 
   #takeSpace(position: number, sizeBytes: number): void {
-    const last = Math.ceil((position + sizeBytes) / SECTOR_BYTES)
-    const wanted: number[] = []
-    for (let sector = Math.floor(position / SECTOR_BYTES); sector < last; sector++) {
-      if (!this.#inode.allocated.has(sector)) wanted.push(sector)
-    }
+    const { allocated } = this.#inode
+    const wanted = sectorsOf(position, sizeBytes).filter((sector) => !allocated.has(sector))
     if (wanted.length * SECTOR_BYTES > this.#disk.freeBytes(this.path)) {
       throw new DiskError('write', this.path, 'ENOSPC', 'ENOSPC: no space left on device')
     }
     for (const sector of wanted) this.#inode.allocated.add(sector)
   }
+}
+
+class FakeDirectFile implements DirectFile {
+  readonly blockBytes: number
+  readonly #disk: FakeDisk
+  readonly #file: FakeFile
+
+  constructor(disk: FakeDisk, file: FakeFile) {
+    this.blockBytes = disk.directBlockBytes
+    this.#disk = disk
+    this.#file = file
+  }
+
+  write(parts: readonly Uint8Array[], position: number): boolean {
+    for (const part of parts) {
+      assert(part.byteOffset % this.blockBytes === 0, 'memory begins on a block')
+      assert(part.length > 0 && part.length % this.blockBytes === 0, 'parts are whole blocks')
+    }
+    assert(position % this.blockBytes === 0, 'a direct write begins on a block')
+    if (this.#disk.directWritesLeft-- <= 0) return false
+    this.#file.writeDurably(Buffer.concat(parts), position)
+    return true
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+}
+
+function sectorsOf(position: number, sizeBytes: number): number[] {
+  const first = Math.floor(position / SECTOR_BYTES)
+  const count = Math.ceil((position + sizeBytes) / SECTOR_BYTES) - first
+  return Array.from({ length: count }, (_, index) => first + index)
 }
 
 function apply(names: Map<string, Inode>, change: NameChange): void {

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  constants,
   existsSync,
   fdatasyncSync,
   fstatSync,
@@ -18,10 +19,18 @@ import {
   statfsSync,
   unlinkSync,
   writeSync,
+  writevSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { LedgerError } from '@ringledger/base'
-import { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
+import {
+  type DirectFile,
+  type Disk,
+  DiskError,
+  type DiskFile,
+  OpenMode,
+  type StoreLock,
+} from './disk.ts'
 import { lockStore } from './lock.ts'
 
 const OPEN_FLAGS: Record<OpenMode, string> = {
@@ -29,6 +38,12 @@ const OPEN_FLAGS: Record<OpenMode, string> = {
   [OpenMode.WRITE]: 'r+',
   [OpenMode.CREATE]: 'wx+',
 }
+
+/** A page: what every device and file system on Linux takes. */
+const DIRECT_BLOCK_BYTES = 4096
+const DIRECT_FLAGS: number = constants.O_RDWR | constants.O_DIRECT | constants.O_DSYNC
+/** How a file system says that it has no direct writes, or not these. */
+const REFUSED_CODES: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP'])
 
 function attempt<Result>(operation: string, path: string, call: () => Result): Result {
   try {
@@ -133,12 +148,64 @@ class NodeDiskFile implements DiskFile {
   }
 }
 
+class NodeDirectFile implements DirectFile {
+  readonly blockBytes: number = DIRECT_BLOCK_BYTES
+  readonly #path: string
+  readonly #descriptor: number
+
+  constructor(path: string, descriptor: number) {
+    this.#path = path
+    this.#descriptor = descriptor
+  }
+
+  write(parts: readonly Uint8Array[], position: number): boolean {
+    let rest = parts
+    let at = position
+    try {
+      for (;;) {
+        const count = writevSync(this.#descriptor, rest, at)
+        at += count
+        rest = behind(rest, count)
+        if (rest.length === 0) return true
+        if (count === 0 || count % DIRECT_BLOCK_BYTES !== 0) return false
+      }
+    } catch (error) {
+      if (REFUSED_CODES.has((error as NodeJS.ErrnoException).code ?? '')) return false
+      throw toDiskError('direct write', this.#path, error)
+    }
+  }
+
+  close(): void {
+    attempt('close', this.#path, () => closeSync(this.#descriptor))
+  }
+}
+
+/** What of `parts` lies behind the first `count` bytes. */
+function behind(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  const rest: Uint8Array[] = []
+  let skip = count
+  for (const part of parts) {
+    if (skip < part.length) rest.push(skip > 0 ? part.subarray(skip) : part)
+    skip = Math.max(0, skip - part.length)
+  }
+  return rest
+}
+
 export class NodeDisk implements Disk {
   open(path: string, mode: OpenMode): DiskFile {
     return new NodeDiskFile(
       path,
       attempt('open', path, () => openSync(path, OPEN_FLAGS[mode], 0o644)),
     )
+  }
+
+  openDirect(path: string): DirectFile | undefined {
+    try {
+      return new NodeDirectFile(path, openSync(path, DIRECT_FLAGS))
+    } catch (error) {
+      if (REFUSED_CODES.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
+      throw toDiskError('open', path, error)
+    }
   }
 
   exists(path: string): boolean {

@@ -1,8 +1,8 @@
 /**
  * The disk as this package sees it: synchronous calls on whole ranges, nothing hidden. The real one
  * is `disk-node.ts`, the faulty twin `disk-fake.ts`. Owns the meaning of "durable": file bytes and
- * lengths after `sync`/`syncMetadata` of the file, names after `syncDirectory` of the directory;
- * everything else may be lost in part by a crash.
+ * lengths after `sync`/`syncMetadata` of the file, what a `DirectFile` wrote when it returns, names
+ * after `syncDirectory` of the directory; everything else may be lost in part by a crash.
  */
 import { LedgerError } from '@ringledger/base'
 
@@ -69,6 +69,19 @@ export interface DiskFile {
   close(): void
 }
 
+/** A file open for writes past the page cache. */
+export interface DirectFile {
+  /** Positions, sizes and memory are whole multiples of this. */
+  readonly blockBytes: number
+  /**
+   * Writes `parts` one behind the other from `position` on, without making the file longer; durable
+   * on return. After a throw, or false, any part of it may be written. False: the file system does
+   * not take such writes, another way may.
+   */
+  write(parts: readonly Uint8Array[], position: number): boolean
+  close(): void
+}
+
 /** Held while this process has the store open. */
 export interface StoreLock {
   /**
@@ -81,6 +94,8 @@ export interface StoreLock {
 
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
+  /** Opens a file that exists for direct writes; undefined where there are none. */
+  openDirect(path: string): DirectFile | undefined
   exists(path: string): boolean
   /** Names in the directory, sorted; none if it does not exist. */
   list(directory: string): string[]

@@ -376,7 +376,7 @@ export class LogStore {
 
   readonly #writePiece = (position: number, offset: number, sizeBytes: number): void => {
     assert(this.#arena !== undefined, 'pieces are of an arena')
-    this.#data.writeAt(position, this.#arena.bytes, offset, sizeBytes)
+    this.#data.append(position, this.#arena.bytes, offset, sizeBytes)
   }
 
   /** Pieces hold whole entries and fillers: the arena cuts only between them. */

@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
 import { fileNameOfOffset, offsetOfFileName } from '@ringledger/protocol'
+import { DirectSegments, ZEROS } from './direct-segments.ts'
 import { type Disk, type DiskFile, OpenMode } from './disk.ts'
 
 /** Descriptors kept open for files that are not waiting for a sync. */
@@ -22,11 +23,19 @@ export class SegmentFiles {
   readonly #open: Map<number, DiskFile> = new Map()
   /** Bases of files with written bytes that are not synced; rising. */
   #unsynced: number[] = []
+  readonly #direct: DirectSegments | undefined
 
-  constructor(disk: Disk, directory: string, segmentBytes: number) {
+  /** `directWrites`: {@link append} goes past the page cache where it can. */
+  constructor(disk: Disk, directory: string, segmentBytes: number, directWrites = false) {
     this.#disk = disk
     this.#directory = directory
     this.segmentBytes = segmentBytes
+    if (!directWrites) return
+    const readLog = (position: number, target: Uint8Array, sizeBytes: number): void => {
+      const count = this.readAt(position, target, 0, sizeBytes)
+      assert(count === sizeBytes, 'what the log ends with can be read')
+    }
+    this.#direct = new DirectSegments(disk, segmentBytes, (base) => this.#path(base), readLog)
   }
 
   get directory(): string {
@@ -89,6 +98,7 @@ export class SegmentFiles {
 
   /** Writes across files, making those that are missing at the end. Durable at the next `sync`. */
   writeAt(position: number, bytes: Uint8Array, offset: number, sizeBytes: number): void {
+    this.#direct?.forget()
     let done = 0
     while (done < sizeBytes) {
       const at = position + done
@@ -99,6 +109,33 @@ export class SegmentFiles {
       this.#file(base).writeAt(bytes, offset + done, part, at - base)
       done += part
     }
+  }
+
+  /**
+   * As {@link writeAt} for what comes next in a log, from memory in which it lies on pages as it
+   * does in the log. Durable at the next `sync` at the latest.
+   */
+  append(position: number, bytes: Buffer, offset: number, sizeBytes: number): void {
+    let done = 0
+    while (done < sizeBytes) {
+      const at = position + done
+      const base = at - (at % this.segmentBytes)
+      const part = Math.min(sizeBytes - done, base + this.segmentBytes - at)
+      this.ensure(base)
+      if (this.#direct?.append(base, at, bytes, offset + done, part) !== true) {
+        this.writeAt(at, bytes, offset + done, part)
+      }
+      done += part
+    }
+  }
+
+  /** Zeros in one file behind the log's end, at most {@link MAX_ZEROS_BYTES}; durable on return. */
+  writeZeros(position: number, sizeBytes: number): void {
+    const base = position - (position % this.segmentBytes)
+    this.ensure(base)
+    if (this.#direct?.writeZeros(base, position, sizeBytes) === true) return
+    this.writeAt(position, ZEROS, 0, sizeBytes)
+    this.sync()
   }
 
   /** Makes the file that holds `position` if it is not there, durable with its name and length. */
@@ -160,6 +197,7 @@ export class SegmentFiles {
    * space is given back too, so this costs the same for one byte and for a gigabyte.
    */
   cut(position: number): void {
+    this.#direct?.close()
     const keep = position - (position % this.segmentBytes)
     const later = this.#bases.filter((base) => base > keep)
     for (const base of later.reverse()) this.#removeFile(base)
@@ -177,6 +215,7 @@ export class SegmentFiles {
 
   /** Deletes every file; the stream may start anywhere again. */
   removeAll(): void {
+    this.#direct?.close()
     for (const base of [...this.#bases].reverse()) this.#removeFile(base)
     this.#bases = []
     this.#unsynced = []
@@ -197,6 +236,7 @@ export class SegmentFiles {
   }
 
   close(): void {
+    this.#direct?.close()
     for (const file of this.#open.values()) file.close()
     this.#open.clear()
   }

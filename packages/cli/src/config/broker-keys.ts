@@ -61,6 +61,7 @@ export interface BrokerKeys {
   maxIndexNum: number
   minimumFreeDiskBytes: number
   scrubBytesPerSecond: number
+  directLogWrites: boolean
 
   maxMessageSize: number
   autoCreateTopicEnable: boolean
@@ -244,6 +245,7 @@ type StoreKey =
   | 'maxIndexNum'
   | 'minimumFreeDiskBytes'
   | 'scrubBytesPerSecond'
+  | 'directLogWrites'
 
 const storeKeys: Part<StoreKey> = {
   storePathRootDir: textSetting({
@@ -302,6 +304,10 @@ const storeKeys: Part<StoreKey> = {
     defaultValue: 1.5 * MIB,
     min: 0,
     max: 1024 * MIB,
+  }),
+  directLogWrites: booleanSetting({
+    doc: 'Write the log past the page cache (O_DIRECT) where the file system can: less processor time a message. Who reads what has left logArenaSizeBytes then reads from the disk. RingLedger only.',
+    defaultValue: true,
   }),
 }
 
