@@ -18,8 +18,8 @@ const SEEDS = 24
 /** Names of node:fs and `root` are there; the process kills itself at the end. */
 function program(body: string): string {
   return `
-    const { openSync, writeSync, writevSync, readSync, readFileSync, writeFileSync, fsyncSync, fdatasyncSync,
-      ftruncateSync, renameSync, unlinkSync, mkdirSync, rmSync, closeSync, fstatSync,
+    const { openSync, writeSync, writevSync, readSync, readFileSync, writeFileSync, fsyncSync,
+      fdatasyncSync, ftruncateSync, renameSync, unlinkSync, mkdirSync, rmSync, closeSync, fstatSync,
     } = require('node:fs')
     const root = process.argv[1]
     const syncDirectory = (path) => {

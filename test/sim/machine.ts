@@ -88,13 +88,9 @@ export class Machine implements Witness {
     this.names = world.names
     this.name = world.names[number] as string
     this.random = seededRandom(Math.imul(settings.seed, 31) + number * 7919 + 17)
-    this.disk = new SimDisk(
-      seededRandom(Math.imul(settings.seed, 131) + number),
-      () => this.#diskTurn(),
-      () => world.settleSoon(),
-    )
+    const settle = (): void => world.settleSoon()
+    this.disk = new SimDisk(settings, number, () => this.#diskTurn(), settle)
     this.disk.beforeChange = () => this.#beforeChange()
-    this.disk.directBlockBytes = settings.directBlockBytes
     this.storeConfig = {
       rootDirectory: '/store',
       selfId: this.name,

@@ -3,16 +3,23 @@
  * whoever reads that way meets the files as they are when the disk has turned, not when it asked.
  */
 
-import type { Random } from '@ringledger/base'
+import { seededRandom } from '@ringledger/base'
 import { type DiskFile, FakeDisk, OpenMode } from '@ringledger/io'
+import type { SimSettings } from './settings.ts'
 
 export class SimDisk extends FakeDisk {
   readonly #turned: () => Promise<void>
   readonly #onRead: () => void
 
   /** `turned` resolves when the disk has turned; `onRead` is told of reads that may go on later. */
-  constructor(random: Random, turned: () => Promise<void>, onRead: () => void) {
-    super(random)
+  constructor(
+    settings: SimSettings,
+    number: number,
+    turned: () => Promise<void>,
+    onRead: () => void,
+  ) {
+    super(seededRandom(Math.imul(settings.seed, 131) + number))
+    this.directBlockBytes = settings.directBlockBytes
     this.#turned = turned
     this.#onRead = onRead
   }

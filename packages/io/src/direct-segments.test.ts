@@ -13,6 +13,8 @@ import { NodeDisk } from './disk-node.ts'
 import {
   allocateIoPort,
   IoClient,
+  type IoEventHandlers,
+  type IoWorkerData,
   LogFileReader,
   type StoreConfig,
   startIoWorker,
@@ -164,66 +166,58 @@ function isOpenDirect(path: string): boolean {
   })
 }
 
-test('readers through the page cache see all that is durable, while more is written', {
-  timeout: 120_000,
-}, async (t) => {
-  const rootDirectory = await mkdtemp(join(tmpdir(), 'ringledger-direct-'))
-  t.after(() => rm(rootDirectory, { recursive: true, force: true }))
-  const scratch = join(rootDirectory, 'scratch')
-  await writeFile(scratch, Buffer.alloc(4096))
-  const probe = new NodeDisk().openDirect(scratch)
+async function takesDirectWrites(directory: string): Promise<boolean> {
+  const path = join(directory, 'scratch')
+  await writeFile(path, Buffer.alloc(4096))
+  const file = new NodeDisk().openDirect(path)
   const block = regionBuffer(allocateRegion(4096))
-  const isPossible = probe?.write([block], 0) === true
-  probe?.close()
-  if (!isPossible) {
-    t.skip('the file system of the temporary directory takes no direct writes')
-    return
+  const isTaken = file?.write([block], 0) === true
+  file?.close()
+  return isTaken
+}
+
+const SEGMENT_BYTES = 256 * KIB
+const WRITTEN_BYTES = 4 * 1024 * KIB
+
+/** Grows a log through a real IO thread, and keeps a copy of it. */
+class GrowingLog {
+  readonly copy: Buffer = Buffer.alloc(WRITTEN_BYTES + 64 * KIB)
+  readonly client: IoClient
+  readonly #core: CoreFake
+
+  constructor({ arena, port }: IoWorkerData) {
+    const empty = { position: 0, index: -1, term: -1, chainCrc: 0 }
+    this.#core = new CoreFake(arena, SEGMENT_BYTES, empty)
+    this.client = new IoClient(port, this.#core.arena)
   }
-  const segmentBytes = 256 * KIB
-  const config = { rootDirectory, selfId: 'n0', segmentBytes, minimumFreeBytes: 1 }
-  const arena = LogArena.allocate({ sizeBytes: 512 * KIB, maxEntryBytes: 8192 })
-  const port = allocateIoPort()
-  const coreDoorbell = Doorbell.allocate()
-  const { worker } = await startIoWorker({ config, arena, port, coreDoorbell })
-  const ended = new Promise((resolve) => worker.once('exit', resolve))
-  const core = new CoreFake(arena, segmentBytes, { position: 0, index: -1, term: -1, chainCrc: 0 })
-  const client = new IoClient(port, core.arena)
-  const reader = new LogFileReader(config)
-  const writtenBytes = 4 * 1024 * KIB
-  const log = Buffer.alloc(writtenBytes + 64 * KIB)
-  let copied = 0
-  let checks = 0
-  await new Promise<void>((resolve) => {
-    const found = Buffer.alloc(24 * KIB)
-    const grow = (): void => {
-      while (core.end.position < writtenBytes) {
-        const bodyBytes = 100 + ((core.end.index * 37) % 900)
-        if (!core.append(1, bodyBytes, core.end.index & 255)) break
-        core.arena.forEachPiece(copied, core.end.position, (position, offset, sizeBytes) => {
-          core.arena.bytes.copy(log, position, offset, offset + sizeBytes)
-        })
-        copied = core.end.position
-        client.write(copied)
-        if (core.end.index % 8 === 0) break
-      }
-      client.flush()
+
+  get end(): number {
+    return this.#core.end.position
+  }
+
+  /** A few entries more, as long as there is room. */
+  grow(): void {
+    const core = this.#core
+    for (let count = 0; count < 8 && this.end < WRITTEN_BYTES; count++) {
+      const before = this.end
+      if (!core.append(1, 100 + ((core.end.index * 37) % 900), core.end.index & 255)) break
+      core.arena.forEachPiece(before, this.end, (position, offset, sizeBytes) => {
+        core.arena.bytes.copy(this.copy, position, offset, offset + sizeBytes)
+      })
     }
-    const listener = new Doorbell(coreDoorbell).listen(() => {
-      client.poll({
+    this.client.write(this.end)
+    this.client.flush()
+  }
+
+  /** Resolves when all is written and the IO thread has closed the store. */
+  written(bell: SharedArrayBuffer, onDurable: (position: number) => void): Promise<void> {
+    return new Promise((resolve) => {
+      const handlers: IoEventHandlers = {
         onDurable: (position) => {
-          // The IO thread writes on: what is read here, and ahead of it, is being overwritten.
-          grow()
-          const from = Math.max(0, position - found.length)
-          const count = reader.read(from, found, 0, position - from)
-          assert.equal(count, position - from)
-          assert.ok(found.subarray(0, count).equals(log.subarray(from, position)))
-          checks++
-          if (checks === 3) {
-            const path = join(rootDirectory, 'dledger-n0', 'data', '0'.repeat(20))
-            assert.ok(position > segmentBytes || isOpenDirect(path), 'the writes are direct')
-          }
-          if (position >= writtenBytes) client.close()
-          client.flush()
+          onDurable(position)
+          if (position < WRITTEN_BYTES) return
+          this.client.close()
+          this.client.flush()
         },
         onTruncated: () => assert.fail('no cut was asked for'),
         onHardStateSaved: () => assert.fail('no save was asked for'),
@@ -234,14 +228,45 @@ test('readers through the page cache see all that is durable, while more is writ
           listener.close()
           resolve()
         },
-      })
-    }, 0)
-    grow()
+      }
+      const listener = new Doorbell(bell).listen(() => this.client.poll(handlers), 0)
+      this.grow()
+    })
+  }
+}
+
+test('readers through the page cache see all that is durable, while more is written', {
+  timeout: 120_000,
+}, async (t) => {
+  const rootDirectory = await mkdtemp(join(tmpdir(), 'ringledger-direct-'))
+  t.after(() => rm(rootDirectory, { recursive: true, force: true }))
+  if (!(await takesDirectWrites(rootDirectory))) {
+    t.skip('the file system of the temporary directory takes no direct writes')
+    return
+  }
+  const config = { rootDirectory, selfId: 'n0', segmentBytes: SEGMENT_BYTES, minimumFreeBytes: 1 }
+  const arena = LogArena.allocate({ sizeBytes: 512 * KIB, maxEntryBytes: 8192 })
+  const data = { config, arena, port: allocateIoPort(), coreDoorbell: Doorbell.allocate() }
+  const { worker } = await startIoWorker(data)
+  const ended = new Promise((resolve) => worker.once('exit', resolve))
+  const log = new GrowingLog(data)
+  const reader = new LogFileReader(config)
+  const found = Buffer.alloc(24 * KIB)
+  let checks = 0
+  await log.written(data.coreDoorbell, (position) => {
+    // The IO thread goes on: what lies behind the bytes read here is being overwritten.
+    log.grow()
+    const from = Math.max(0, position - found.length)
+    assert.equal(reader.read(from, found, 0, position - from), position - from)
+    assert.ok(found.subarray(0, position - from).equals(log.copy.subarray(from, position)))
+    if (checks++ > 0) return
+    const path = join(rootDirectory, 'dledger-n0', 'data', '0'.repeat(20))
+    assert.ok(position > SEGMENT_BYTES || isOpenDirect(path), 'the writes are direct')
   })
   assert.equal(await ended, 0)
   assert.ok(checks > 10)
-  const all = Buffer.alloc(copied)
-  assert.equal(reader.read(0, all, 0, copied), copied)
-  assert.ok(all.equals(log.subarray(0, copied)))
+  const all = Buffer.alloc(log.end)
+  assert.equal(reader.read(0, all, 0, all.length), all.length)
+  assert.ok(all.equals(log.copy.subarray(0, all.length)))
   reader.close()
 })

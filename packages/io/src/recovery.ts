@@ -93,12 +93,8 @@ class Recovery {
     this.#disk = disk
     this.#layout = layout
     this.#lock = lock
-    this.#data = new SegmentFiles(
-      disk,
-      layout.dataDirectory,
-      layout.segmentBytes,
-      layout.directWrites,
-    )
+    const { dataDirectory, segmentBytes, directWrites } = layout
+    this.#data = new SegmentFiles(disk, dataDirectory, segmentBytes, directWrites)
     this.#index = new SegmentFiles(disk, layout.indexDirectory, layout.indexSegmentBytes)
     this.#table = new IndexTable(this.#index)
     this.#scan = new EntryScan(this.#data, Math.min(SCAN_WINDOW_BYTES, layout.segmentBytes))
