@@ -30,6 +30,14 @@ export interface StoreConfig {
    * Default 256 MiB.
    */
   readonly minimumFreeBytes?: number
+  /**
+   * Above this part of the disk in use new writes are refused too, until it is at or below
+   * `fullUntilRatio`. Of the data's file system or the root directory's, whichever is fuller.
+   * Default 1: never.
+   */
+  readonly fullAboveRatio?: number
+  /** Default: `fullAboveRatio`. */
+  readonly fullUntilRatio?: number
   /** Zero-filled space kept in front of the log's end. Default {@link ZERO_AHEAD_BYTES}. */
   readonly zeroAheadBytes?: number
   /**
@@ -61,6 +69,8 @@ export interface StoreLayout {
   readonly beginsAt: number
   readonly indexSegmentBytes: number
   readonly minimumFreeBytes: number
+  readonly fullAboveRatio: number
+  readonly fullUntilRatio: number
   readonly zeroAheadBytes: number
   readonly markEveryBytes: number
   readonly scrubBytesPerSecond: number
@@ -115,6 +125,8 @@ export function storeLayout(config: StoreConfig): StoreLayout {
     beginsAt,
     indexSegmentBytes,
     minimumFreeBytes: config.minimumFreeBytes ?? DEFAULT_MINIMUM_FREE_BYTES,
+    fullAboveRatio: config.fullAboveRatio ?? 1,
+    fullUntilRatio: config.fullUntilRatio ?? config.fullAboveRatio ?? 1,
     zeroAheadBytes: config.zeroAheadBytes ?? ZERO_AHEAD_BYTES,
     markEveryBytes: config.markEveryBytes ?? DEFAULT_MARK_EVERY_BYTES,
     scrubBytesPerSecond: config.scrubBytesPerSecond ?? DEFAULT_SCRUB_BYTES_PER_SECOND,

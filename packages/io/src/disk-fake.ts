@@ -67,6 +67,8 @@ export class FakeDisk implements Disk {
   directBlockBytes = 0
   /** So many direct writes are taken, all others refused. */
   directWritesLeft: number = Number.POSITIVE_INFINITY
+  /** What `usedRatio` says. */
+  shownUsedRatio = 0
   /**
    * Called before every call that changes something; a test throws from here to stop the world at
    * this point.
@@ -205,6 +207,10 @@ export class FakeDisk implements Disk {
   freeBytes(_directory: string): number {
     if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes
     return Math.max(0, this.capacityBytes - this.usedBytes)
+  }
+
+  usedRatio(_directory: string): number {
+    return this.shownUsedRatio
   }
 
   lock(path: string): StoreLock {

@@ -16,7 +16,6 @@ import {
   readdirSync,
   readSync,
   renameSync,
-  statfsSync,
   unlinkSync,
   writeSync,
   writevSync,
@@ -31,6 +30,7 @@ import {
   OpenMode,
   type StoreLock,
 } from './disk.ts'
+import { diskUsage } from './disk-usage.ts'
 import { lockStore } from './lock.ts'
 
 const OPEN_FLAGS: Record<OpenMode, string> = {
@@ -246,10 +246,11 @@ export class NodeDisk implements Disk {
   }
 
   freeBytes(directory: string): number {
-    return attempt('statfs', directory, () => {
-      const stats = statfsSync(directory)
-      return stats.bavail * stats.bsize
-    })
+    return attempt('statfs', directory, () => diskUsage(directory).freeBytes)
+  }
+
+  usedRatio(directory: string): number {
+    return attempt('statfs', directory, () => diskUsage(directory).usedRatio)
   }
 
   lock(path: string): StoreLock {

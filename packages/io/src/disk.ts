@@ -107,6 +107,8 @@ export interface Disk {
   syncDirectory(directory: string): void
   /** Bytes that an ordinary process may still take on the directory's file system. */
   freeBytes(directory: string): number
+  /** How full the directory's file system is, 0 to 1; -1 when that cannot be told. */
+  usedRatio(directory: string): number
   /** @throws LedgerError BAD_REQUEST naming the holder when another living process has it. */
   lock(path: string): StoreLock
 }

@@ -12,6 +12,7 @@ export {
 export { type Disk, DiskError, type DiskFile, OpenMode, type StoreLock } from './disk.ts'
 export { FakeDisk, type FakeFault, type FakeOperation } from './disk-fake.ts'
 export { NodeDisk } from './disk-node.ts'
+export { type DiskUsage, diskUsage } from './disk-usage.ts'
 export type { HardState } from './hard-state.ts'
 export { IoAgent, type IoAgentOptions } from './io-agent.ts'
 export { IoClient, type IoEventHandlers, type Repaired, type Truncated } from './io-client.ts'

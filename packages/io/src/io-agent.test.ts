@@ -128,6 +128,17 @@ test('scarce space is told before anything fails', () => {
   assert.deepEqual(kinds(seam.settle()), ['ok'])
 })
 
+test('a disk that others filled is full by its ratio, and until it is well below', () => {
+  const disk = new FakeDisk(seededRandom(3))
+  const seam = new StoreFake({ ...CONFIG, fullAboveRatio: 0.9, fullUntilRatio: 0.85 }, disk)
+  const told = [0.9, 0.91, 0.86, 0.85, 0.9].map((ratio) => {
+    disk.shownUsedRatio = ratio
+    seam.clock.advance(10_000)
+    return kinds(seam.settle())
+  })
+  assert.deepEqual(told, [[], ['full'], [], ['ok'], []])
+})
+
 test('a cut while the disk is full frees the writes that it makes void', () => {
   const disk = new FakeDisk(seededRandom(4))
   const seam = new StoreFake(CONFIG, disk)

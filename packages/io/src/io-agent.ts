@@ -330,10 +330,18 @@ export class IoAgent {
     const needed = this.#store.layout.minimumFreeBytes
     this.#spaceCheckAt = this.#store.end.position + SPACE_CHECK_BYTES
     this.#spaceCheckMs = nowMs + (this.#diskFull ? SPACE_RETRY_MS : SPACE_CHECK_MS)
-    if (free < needed) this.#diskFull = true
-    // Above the limit by a margin, so that the state does not flutter; a waiting group says itself
+    const { fullAboveRatio, fullUntilRatio } = this.#store.layout
+    const usedRatio = fullAboveRatio < 1 ? this.#store.usedRatio() : 0
+    if (free < needed || usedRatio > fullAboveRatio) this.#diskFull = true
+    // Above the limits by a margin, so that the state does not flutter; a waiting group says itself
     // when it fits.
-    else if (!this.#groupBlocked && free >= needed + SPACE_CHECK_BYTES) this.#diskFull = false
+    else if (
+      !this.#groupBlocked &&
+      free >= needed + SPACE_CHECK_BYTES &&
+      usedRatio <= fullUntilRatio
+    ) {
+      this.#diskFull = false
+    }
   }
 
   #enterDiskFull(): void {

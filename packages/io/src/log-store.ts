@@ -267,6 +267,12 @@ export class LogStore {
     return this.#disk.freeBytes(this.#data.directory)
   }
 
+  /** How full the disk is: the data's, or that of the rest of the store if it is fuller. */
+  usedRatio(): number {
+    const others = this.#disk.usedRatio(this.layout.directory)
+    return Math.max(this.#disk.usedRatio(this.#data.directory), others)
+  }
+
   /**
    * Deletes whole data segments that end at or below `position`, and the index segments of their
    * entries; never the last segment. `position` must not be above the committed position. Returns
