@@ -19,15 +19,15 @@ import {
 const HIGHEST_CODE = 250_000
 const COLUMNS = 110
 /** Handlers that only say why not; what they answer is asked of them. */
-const REFUSING: readonly number[] = [
-  RequestCode.DELETE_EXPIRED_COMMITLOG,
-  RequestCode.RECALL_MESSAGE,
-  RequestCode.GET_BROKER_HA_STATUS,
-]
+const REFUSING: readonly number[] = [RequestCode.RECALL_MESSAGE, RequestCode.GET_BROKER_HA_STATUS]
 const NOTES: ReadonlyMap<number, string> = new Map<number, string>([
   [RequestCode.UPDATE_BROKER_CONFIG, 'some keys, until the next start'],
-  [RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE, 'success: there is nothing to clean'],
+  [
+    RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE,
+    'deletes files at the node that is asked; next offsets stay',
+  ],
   [RequestCode.CLEAN_UNUSED_TOPIC, 'success: there is nothing to clean'],
+  [RequestCode.DELETE_EXPIRED_COMMITLOG, 'at the node that is asked'],
   [RequestCode.GET_CONSUMER_RUNNING_INFO, 'passed on to the client'],
   [RequestCode.CONSUME_MESSAGE_DIRECTLY, 'passed on to the client'],
   [RequestCode.CONTROLLER_ELECT_MASTER, 'at the leader; hands leadership to a follower'],

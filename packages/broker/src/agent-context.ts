@@ -17,12 +17,14 @@ import { LeaderTransfer } from './leader-transfer.ts'
 import { LiveSettings } from './live-settings.ts'
 import { QueueLocks } from './locks.ts'
 import { LogLimiter } from './log-limiter.ts'
+import type { LogSegments } from './log-segments.ts'
 import { ConsumerOffsets } from './offsets.ts'
 import { Producers } from './producers.ts'
 import { PutCounts } from './put-counts.ts'
 import { RelayTarget } from './relay-target.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, Ticket } from './request.ts'
+import { Retention } from './retention.ts'
 import type { BrokerSettings } from './settings.ts'
 import { StateChanges } from './state-changes.ts'
 import { BrokerStats } from './stats.ts'
@@ -46,6 +48,10 @@ export interface AgentParts {
   readonly store: StoreView
   readonly report: BrokerReport
   readonly processId: number
+  /** The files of this node's log. */
+  readonly segments: LogSegments
+  /** How full their disk is, and that of the rest of the store; 0 to 1. */
+  usedRatios(): { readonly log: number; readonly rest: number }
   /** This node's disk has no space for more of the log. */
   diskFull(): boolean
   /** Damaged entries of this node's log that are not repaired yet. */
@@ -86,6 +92,7 @@ export class AgentContext implements BrokerContext {
   readonly putCounts: PutCounts
   readonly dayTotals: DayTotals = new DayTotals()
   readonly deferred: ByteBudget = new ByteBudget(MAX_DEFERRED_BYTES)
+  readonly retention: Retention
   readonly uniqueIds: UniqueIds
   readonly delayLevelsMs: readonly number[]
   readonly startedAtMs: number
@@ -111,6 +118,14 @@ export class AgentContext implements BrokerContext {
     this.startedAtMs = clock.wallMs()
     this.diskFull = parts.diskFull
     this.damagedEntries = parts.damagedEntries
+    this.retention = new Retention({
+      settings,
+      store,
+      clock,
+      segments: parts.segments,
+      usedRatios: () => parts.usedRatios(),
+      log: (line) => report.log('info', line),
+    })
     this.#limiter = new LogLimiter(clock, (line) => report.log('warn', line))
     this.changes = new StateChanges({
       port,

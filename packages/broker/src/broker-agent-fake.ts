@@ -10,6 +10,7 @@ import { encodeCommand, encodeHost, type RemotingCommand } from '@ringledger/pro
 import { BrokerAgent } from './broker-agent.ts'
 import { FakeCorePort, type SentFrame } from './core-port-fake.ts'
 import { parseDelayLevels } from './delay-levels.ts'
+import type { LogSegment } from './log-segments.ts'
 import { type BrokerSettings, defaultSettings } from './settings.ts'
 import { encodeStateMessage } from './state/records.ts'
 import { BrokerStore } from './store/broker-store.ts'
@@ -35,6 +36,8 @@ export class TestBroker {
   readonly storeHost: Buffer
   topicReports = 0
   diskFull = false
+  segments: LogSegment[] = []
+  usedRatios: { log: number; rest: number } = { log: 0.5, rest: 0.5 }
   readonly #directory: string
   #opaque = 100
   #others: SentFrame[] = []
@@ -80,6 +83,7 @@ export class TestBroker {
       {
         onMessage: (queue, offset, tagsCode) => agent?.onMessage(queue, offset, tagsCode),
         onRecord: (record) => agent?.onRecord(record),
+        onReplaced: () => agent?.onReplaced(),
       },
     )
     agent = new BrokerAgent({
@@ -89,6 +93,11 @@ export class TestBroker {
       port: this.port,
       store,
       processId: 4711,
+      segments: {
+        list: () => this.#segmentsLeft(),
+        removeBelow: (position) => this.port.trim(position),
+      },
+      usedRatios: () => this.usedRatios,
       diskFull: () => this.diskFull,
       damagedEntries: () => 0,
       report: {
@@ -108,6 +117,11 @@ export class TestBroker {
     const end = Math.min(arena.appended, position + maxBytes)
     if (position >= end) return 0
     return arena.bytes.copy(target, offset, position, end)
+  }
+
+  #segmentsLeft(): LogSegment[] {
+    const first = Math.max(0, ...this.port.trims)
+    return this.segments.filter(({ endPosition }) => endPosition > first)
   }
 
   close(): void {

@@ -21,6 +21,7 @@ import { Housekeeping } from './housekeeping.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, BrokerRequest } from './request.ts'
 import { DelaySchedule } from './schedule.ts'
+import { SnapshotWriter } from './snapshot-writer.ts'
 import type { StateRecord } from './state/records.ts'
 import type { QueueView } from './store-view.ts'
 import { systemTopics } from './system-topics.ts'
@@ -36,6 +37,7 @@ export class BrokerAgent {
   #servingUnreported = false
   readonly #schedule: DelaySchedule
   readonly #housekeeping: Housekeeping
+  readonly #snapshots: SnapshotWriter
   readonly #events: CoreEvents
 
   constructor(parts: AgentParts) {
@@ -43,6 +45,13 @@ export class BrokerAgent {
     this.#report = parts.report
     this.#schedule = new DelaySchedule(this.context)
     this.#housekeeping = new Housekeeping(this.context, () => this.#createSystemTopics())
+    this.#snapshots = new SnapshotWriter({
+      store: parts.store,
+      changes: this.context.changes,
+      role: this.context.role,
+      clock: parts.clock,
+      segmentBytes: parts.settings.mappedFileSizeCommitLog,
+    })
     this.#events = {
       onRequest: (connectionId, frame, start, end) =>
         this.#onFrame(connectionId, frame.subarray(start, end)),
@@ -72,13 +81,14 @@ export class BrokerAgent {
     context.leaderTransfer.expire(nowMs)
     context.relayTarget.expire()
     const wrote = context.role.serving && this.#writeDue(nowMs)
+    const cleaned = this.#snapshots.duty(nowMs) || context.retention.duty(nowMs)
     this.#housekeeping.duty(nowMs)
     context.sendNotifications()
     if (context.topicsChanged) {
       context.topicsChanged = false
       this.#report.topicsChanged()
     }
-    const busy = polled || applied || settled || resumed || wrote
+    const busy = polled || applied || settled || resumed || wrote || cleaned
     const unwritten = store.tick(context.clock.wallMs(), !busy)
     port.flush()
     return busy || unwritten
@@ -98,6 +108,7 @@ export class BrokerAgent {
       context.held.nextDeadlineMs - nowMs,
       context.calls.nextDeadlineMs - nowMs,
       this.#housekeeping.nextMs - nowMs,
+      context.retention.nextMs - nowMs,
     )
     if (context.role.serving) {
       const dueInMs = this.#schedule.nextDueMs() - context.clock.wallMs()
@@ -120,6 +131,13 @@ export class BrokerAgent {
       context.relayTarget.onBarrier(record.term, record.address ?? '')
     }
     if (record.kind === 'resetOffset') context.held.wakeTopic(record.topic)
+  }
+
+  /** From the store: queues or tables are others now. */
+  onReplaced(): void {
+    const { context } = this
+    context.topics.onReplaced()
+    context.held.wakeAll()
   }
 
   #writeDue(nowMs: number): boolean {

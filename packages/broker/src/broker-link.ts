@@ -27,6 +27,7 @@ export interface BrokerCommands {
   onCloseRequest(connectionId: number): void
   onTransfer(brokerId: number): void
   onRelay(address: string): void
+  onTrim(position: number): void
 }
 
 /** Kept free for completions, role changes and closed connections, which may not be refused. */
@@ -204,6 +205,9 @@ export class BrokerLink {
         return
       case BrokerFrame.RELAY:
         commands.onRelay(bytes.toString('utf8', offset, offset + sizeBytes))
+        return
+      case BrokerFrame.TRIM:
+        commands.onTrim(view.getFloat64(offset, true))
         return
       default:
         assert(false, `unknown frame type ${type} from the broker thread`)

@@ -11,7 +11,9 @@ import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerAgent } from './broker-agent.ts'
 import { RingCorePort } from './core-port.ts'
 import { parseDelayLevels } from './delay-levels.ts'
+import { usedRatioOf } from './disk-state.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
+import { LogFileSegments } from './log-segments.ts'
 import { BrokerStore } from './store/broker-store.ts'
 import { isNoSpace } from './store/file-io.ts'
 import { JoinedLog } from './store/joined-log.ts'
@@ -23,6 +25,7 @@ import {
   type BrokerWorkerData,
   DAMAGED_WORD_AT,
   DISK_FULL_WORD_AT,
+  LOG_START_WORD_AT,
 } from './wiring.ts'
 
 assert(parentPort !== null, 'the broker thread is started as a worker')
@@ -57,21 +60,26 @@ const raftFiles = new LogFileReader(
 )
 const plain =
   oldLog.files.length === 0 ? undefined : new PlainLog(oldLog.files, oldLog.dividedPosition)
+const firstPosition = plain?.firstPosition ?? logFirstPosition
+// The core thread, which is started later, says here when the log is begun anew.
+const logStartWord = new BigInt64Array(shared.coreState, LOG_START_WORD_AT, 1)
+Atomics.store(logStartWord, 0, BigInt(firstPosition))
 const store = BrokerStore.open(
   {
     rootDirectory: settings.storePathRootDir,
     arena,
     files: plain === undefined ? raftFiles : new JoinedLog(plain, raftFiles),
-    logFirstPosition: plain?.firstPosition ?? logFirstPosition,
+    logFirstPosition: firstPosition,
     logEndPosition,
+    logStart: () => Number(Atomics.load(logStartWord, 0)),
     consumeQueueFileBytes: settings.mappedFileSizeConsumeQueue,
     indexSlots: settings.maxHashSlotNum,
     indexEntries: settings.maxIndexNum,
     delayLevelsMs: parseDelayLevels(settings.messageDelayLevel),
     log: (line) => note({ kind: 'log', level: 'info', line }),
     onProgress: (position, endPosition) => {
-      const first = plain?.firstPosition ?? logFirstPosition
-      const percent = Math.floor(((position - first) / (endPosition - first)) * 100)
+      const share = (position - firstPosition) / (endPosition - firstPosition)
+      const percent = Math.floor(share * 100)
       const line = `queues and index are built up to ${percent} % of the log`
       note({ kind: 'log', level: 'info', line })
     },
@@ -79,6 +87,7 @@ const store = BrokerStore.open(
   {
     onMessage: (queue, queueOffset, tagsCode) => agent?.onMessage(queue, queueOffset, tagsCode),
     onRecord: (record) => agent?.onRecord(record),
+    onReplaced: () => agent?.onReplaced(),
   },
 )
 // Core is started after this; until it runs, nothing may be written that the ring might not hold.
@@ -91,6 +100,16 @@ agent = new BrokerAgent({
   store,
   processId: process.pid,
   damagedEntries: () => Atomics.load(damagedWord, 0),
+  segments: new LogFileSegments({
+    directory: settings.storePathDLedgerCommitLog,
+    segmentBytes: settings.mappedFileSizeCommitLog,
+    plain,
+    port,
+  }),
+  usedRatios: () => ({
+    log: usedRatioOf(settings.storePathDLedgerCommitLog),
+    rest: usedRatioOf(settings.storePathRootDir),
+  }),
   diskFull: () => Atomics.load(diskFullWord, 0) !== 0,
   report: {
     topicsChanged: () => note(topicsNote(store.state, settings.brokerPermission)),

@@ -17,6 +17,7 @@ import type { ConsumerOffsets } from './offsets.ts'
 import type { Producers } from './producers.ts'
 import type { PutCounts } from './put-counts.ts'
 import type { Answer, BrokerRequest, Ticket } from './request.ts'
+import type { Retention } from './retention.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { StateChanges } from './state-changes.ts'
 import type { BrokerStats } from './stats.ts'
@@ -58,6 +59,8 @@ export interface BrokerContext {
   /** Refreshed before the put counters are shown. */
   readonly putCounts: PutCounts
   readonly dayTotals: DayTotals
+  /** Deletes old parts of the log, and what of the queues speaks of them. */
+  readonly retention: Pick<Retention, 'deleteExpiredNow' | 'cleanQueuesNow'>
   /** Bounds what requests keep in memory while they wait for a state change. */
   readonly deferred: ByteBudget
   /** Makes UNIQ_KEY for messages that come without. */

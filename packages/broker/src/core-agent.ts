@@ -36,6 +36,10 @@ export interface CoreAgentParts {
   hold: SendHold
   /** Hands leadership to a follower by its broker id, -1 for any; see `onTransferEnded`. */
   transfer(brokerId: number): void
+  /** Deletes whole segments below `position`, which the broker thread has applied. */
+  trim(position: number): void
+  /** The log's turn ends: entries go to disk and peers, segments are deleted. */
+  endLedgerTurn(): void
   /** Drains the IO worker's reports into the replica. */
   pollStorage(): void
   /** The broker thread met a full ring and waits for room. */
@@ -67,7 +71,7 @@ export class CoreAgent implements BrokerCommands {
     this.drainBroker()
     this.#updateHolding()
     clients.drain()
-    replica.endTurn()
+    this.#parts.endLedgerTurn()
     answers.complete(replica.committedPosition)
     this.#updateHolding()
     link.flush(this.#commitAdvanced)
@@ -125,6 +129,10 @@ export class CoreAgent implements BrokerCommands {
     const { clients, hold } = this.#parts
     clients.relayTo(address)
     if (address !== '') hold.onRelay()
+  }
+
+  onTrim(position: number): void {
+    this.#parts.trim(position)
   }
 
   onTransferEnded(done: boolean, reason: string): void {

@@ -47,6 +47,8 @@ export class FakeCorePort implements CorePort {
   readonly relays: string[] = []
   /** Broker ids of who was to lead. */
   readonly transfers: number[] = []
+  /** Below where the log was to be deleted. */
+  readonly trims: number[] = []
   flushes = 0
   /** False: appends wait for `commit()`. */
   autoCommit = true
@@ -168,6 +170,10 @@ export class FakeCorePort implements CorePort {
 
   transfer(brokerId: number): void {
     this.transfers.push(brokerId)
+  }
+
+  trim(position: number): void {
+    this.trims.push(position)
   }
 
   endTransfer(done: boolean, reason: string): void {

@@ -47,6 +47,8 @@ export const BrokerFrame = {
   TRANSFER: 8,
   /** UTF-8 `host:port` of the leader that gets what is sent here; empty: nobody. */
   RELAY: 9,
+  /** float64 position: whole segments below it are to be deleted. */
+  TRIM: 10,
 } as const
 
 export const PART_HEAD_BYTES: number = 16

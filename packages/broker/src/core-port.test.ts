@@ -69,6 +69,9 @@ class Recorder implements BrokerCommands {
   onTransfer(brokerId: number): void {
     this.log.push(`transfer to ${brokerId}`)
   }
+  onTrim(position: number): void {
+    this.log.push(`trim below ${position}`)
+  }
 }
 
 function eventsInto(requests: [number, string][], log: string[]): CoreEvents {

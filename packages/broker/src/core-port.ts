@@ -180,6 +180,12 @@ export class RingCorePort implements CorePort {
     this.#core.ring.commit()
   }
 
+  trim(position: number): void {
+    const offset = this.#core.claim(BrokerFrame.TRIM, 8)
+    this.#core.ring.view.setFloat64(offset, position, true)
+    this.#core.ring.commit()
+  }
+
   flush(): void {
     for (const writer of this.#writers) writer.flush()
   }

@@ -23,12 +23,14 @@ import { SendAnswers, type SendOwner } from './send-answers.ts'
 import { SendHold } from './send-hold.ts'
 import { SendRelay } from './send-relay.ts'
 import { encodeStateMessage } from './state/records.ts'
+import { LOG_RESETTING } from './store/log-start.ts'
 import { TopicTable } from './topic-table.ts'
 import {
   type CoreNote,
   type CoreWorkerData,
   DAMAGED_WORD_AT,
   DISK_FULL_WORD_AT,
+  LOG_START_WORD_AT,
   MAX_PENDING_SENDS,
   type SharedParts,
 } from './wiring.ts'
@@ -50,6 +52,7 @@ export class CoreThread {
   readonly #bell: { close(): void }
   readonly #diskFullWord: Int32Array
   readonly #damagedWord: Int32Array
+  readonly #logStartWord: BigInt64Array
   #diskFailed = false
 
   constructor(data: CoreWorkerData, note: (note: CoreNote) => void) {
@@ -57,6 +60,7 @@ export class CoreThread {
     this.#settings = settings
     this.#diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
     this.#damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
+    this.#logStartWord = new BigInt64Array(shared.coreState, LOG_START_WORD_AT, 1)
     this.#note = note
     this.#ledger = new LedgerCore(
       ledgerSettingsOf(settings),
@@ -85,6 +89,12 @@ export class CoreThread {
     const target = this.#settings.peers.find(({ id }) => followerBrokerId(id) === brokerId)
     if (target !== undefined || brokerId < 0) this.#ledger.transfer(target?.id)
     else this.#agent.onTransferEnded(false, `no member of the group has the broker id ${brokerId}`)
+  }
+
+  /** Asked for again with the next segment if the boundary is not there yet. */
+  #trim(position: number): void {
+    const boundary = this.#ledger.replica.committedBoundary
+    if (position <= boundary.position) this.#ledger.trim(position, { ...boundary })
   }
 
   async close(): Promise<void> {
@@ -125,6 +135,13 @@ export class CoreThread {
         this.#note({ kind: 'diskFull', full })
       },
       onTick: () => this.#tellDamage(),
+      onResetBegins: () => Atomics.store(this.#logStartWord, 0, BigInt(LOG_RESETTING)),
+      onLogReset: (firstPosition) => {
+        Atomics.store(this.#logStartWord, 0, BigInt(firstPosition))
+        // Wakes the broker thread.
+        this.#agent.onCommit()
+        this.#agent.touch()
+      },
       onHandedOver: () => this.#agent.onTransferEnded(true, 'handed over'),
       onTransferred: (done, reason) => {
         if (!done) this.#agent.onTransferEnded(false, reason)
@@ -173,6 +190,8 @@ export class CoreThread {
       turn: this.#turn,
       hold: new SendHold(systemClock),
       transfer: (brokerId) => this.#transferTo(brokerId),
+      trim: (position) => this.#trim(position),
+      endLedgerTurn: () => this.#ledger.endTurn(),
       pollStorage: () => this.#ledger.pollStorage(),
       wakeBroker: () => brokerBell.ring(),
     })

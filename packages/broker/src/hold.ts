@@ -91,10 +91,15 @@ export class HeldPulls {
     }
   }
 
+  /** Every pull runs again. */
+  wakeAll(): void {
+    for (const pulls of this.#byQueue.values()) for (const pull of pulls) this.#makeReady(pull)
+  }
+
   /** Every pull runs again, for the last time. */
   stop(): void {
     this.#stopped = true
-    for (const pulls of this.#byQueue.values()) for (const pull of pulls) this.#makeReady(pull)
+    this.wakeAll()
   }
 
   dropConnection(connectionId: number): void {

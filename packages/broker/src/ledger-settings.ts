@@ -20,6 +20,8 @@ export function ledgerSettingsOf(settings: NodeSettings): LedgerSettings {
       selfId: settings.dLegerSelfId,
       dataDirectory: settings.storePathDLedgerCommitLog,
       segmentBytes: settings.mappedFileSizeCommitLog,
+      fullAboveRatio: settings.diskSpaceWarningLevelRatio / 100,
+      fullUntilRatio: settings.diskSpaceCleanForciblyRatio / 100,
       minimumFreeBytes: settings.minimumFreeDiskBytes,
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
       directWrites: settings.directLogWrites,

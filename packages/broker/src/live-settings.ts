@@ -7,7 +7,7 @@ import type { Clock } from '@ringledger/base'
 import type { DataVersion } from '@ringledger/protocol'
 import type { BrokerSettings } from './settings.ts'
 
-type Kind = 'boolean' | 'count'
+type Kind = 'boolean' | 'count' | 'hours'
 
 /** Key of broker.conf to the field of the settings. */
 const CHANGEABLE: ReadonlyMap<string, readonly [field: keyof BrokerSettings, kind: Kind]> = new Map(
@@ -20,6 +20,13 @@ const CHANGEABLE: ReadonlyMap<string, readonly [field: keyof BrokerSettings, kin
     ['channelExpiredTimeout', ['channelExpiredTimeoutMs', 'count']],
     ['maxTransferCountOnMessageInMemory', ['maxTransferCountOnMessageInMemory', 'count']],
     ['maxTransferBytesOnMessageInMemory', ['maxTransferBytesOnMessageInMemory', 'count']],
+    ['fileReservedTime', ['fileReservedTime', 'count']],
+    ['deleteWhen', ['deleteWhen', 'hours']],
+    ['diskMaxUsedSpaceRatio', ['diskMaxUsedSpaceRatio', 'count']],
+    ['cleanFileForciblyEnable', ['cleanFileForciblyEnable', 'boolean']],
+    ['deleteCommitLogFilesInterval', ['deleteCommitLogFilesInterval', 'count']],
+    ['deleteConsumeQueueFilesInterval', ['deleteConsumeQueueFilesInterval', 'count']],
+    ['deleteFileBatchMax', ['deleteFileBatchMax', 'count']],
   ],
 )
 
@@ -67,7 +74,8 @@ export class LiveSettings {
   #set(key: string, text: string): void {
     const [field, kind] = CHANGEABLE.get(key) as readonly [keyof BrokerSettings, Kind]
     const fields = this.#settings as unknown as Record<string, unknown>
-    fields[field] = kind === 'boolean' ? text === 'true' : Number(text)
+    if (kind === 'hours') fields[field] = text
+    else fields[field] = kind === 'boolean' ? text === 'true' : Number(text)
     this.#changed.set(key, text)
   }
 }
@@ -81,5 +89,13 @@ function problemOf(key: string, value: string): string | undefined {
   if (rule[1] === 'boolean') {
     return value === 'true' || value === 'false' ? undefined : `${key} is true or false`
   }
+  if (rule[1] === 'hours') {
+    return areHours(value) ? undefined : `${key} is hours of the day, 0 to 23, separated by ";"`
+  }
   return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : `${key} is a positive number`
+}
+
+/** `04`, or `04;16`. */
+export function areHours(text: string): boolean {
+  return text.split(';').every((hour) => /^\d{1,2}$/.test(hour.trim()) && Number(hour) < 24)
 }

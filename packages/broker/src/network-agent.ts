@@ -80,6 +80,10 @@ export class NetworkAgent implements BrokerCommands {
     assert(false, "leadership is the core thread's")
   }
 
+  onTrim(): void {
+    assert(false, "the log's files are the core thread's")
+  }
+
   onServing(): void {
     assert(false, 'the core thread alone decides whether this node takes writes')
   }

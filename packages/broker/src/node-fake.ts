@@ -243,6 +243,7 @@ function nodeSettings(
     networkThreads: 1,
     logArenaSizeBytes: 32 * MIB,
     minimumFreeDiskBytes: 256 * MIB,
+    diskSpaceWarningLevelRatio: 90,
     scrubBytesPerSecond: 0,
     directLogWrites: true,
   }

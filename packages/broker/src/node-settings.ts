@@ -47,12 +47,15 @@ export interface NodeSettings extends BrokerSettings {
    * majority.
    */
   readonly flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
-  /** Bytes of a data segment; must be equal on all members. */
-  readonly mappedFileSizeCommitLog: number
   /** Bytes of a consume queue file, a multiple of 20. */
   readonly mappedFileSizeConsumeQueue: number
   readonly maxHashSlotNum: number
   readonly maxIndexNum: number
+  /**
+   * Percent of the disk in use above which new messages are refused, until it is at
+   * diskSpaceCleanForciblyRatio.
+   */
+  readonly diskSpaceWarningLevelRatio: number
   /** Below this much free space on the log's disk new messages are refused. */
   readonly minimumFreeDiskBytes: number
   /** How fast the log's files are looked through for damage; 0: not at all. */

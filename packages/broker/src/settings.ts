@@ -4,7 +4,25 @@
  */
 import { totalmem } from 'node:os'
 
-export interface BrokerSettings {
+/** When the log is deleted (retention.ts), under Apache's keys; intervals in ms. */
+export interface RetentionSettings {
+  /** Hours that a segment is kept after it was last written to. */
+  readonly fileReservedTime: number
+  /** Hours of the day at which expired segments go, separated by ";". */
+  readonly deleteWhen: string
+  /** Percent of the disk in use above which expired segments go at any hour. */
+  readonly diskMaxUsedSpaceRatio: number
+  /** Percent above which the oldest segments go even if they are not expired. */
+  readonly diskSpaceCleanForciblyRatio: number
+  readonly cleanFileForciblyEnable: boolean
+  readonly cleanResourceInterval: number
+  readonly deleteCommitLogFilesInterval: number
+  readonly deleteConsumeQueueFilesInterval: number
+  /** Segments that one round deletes, at most. */
+  readonly deleteFileBatchMax: number
+}
+
+export interface BrokerSettings extends RetentionSettings {
   readonly brokerClusterName: string
   readonly brokerName: string
   /** Advertised IPv4 address; clients connect to it and it is part of every offset message id. */
@@ -40,6 +58,8 @@ export interface BrokerSettings {
   readonly storePathRootDir: string
   /** Where the log's segments lie. */
   readonly storePathDLedgerCommitLog: string
+  /** Bytes of a data segment; must be equal on all members. */
+  readonly mappedFileSizeCommitLog: number
   /** Every key of the effective configuration, as getBrokerConfig shows it. */
   readonly configuration: Readonly<Record<string, string>>
 }
@@ -69,6 +89,16 @@ export function defaultSettings(override: Partial<BrokerSettings> = {}): BrokerS
     channelExpiredTimeoutMs: 120_000,
     storePathRootDir: '',
     storePathDLedgerCommitLog: '',
+    mappedFileSizeCommitLog: 1024 ** 3,
+    fileReservedTime: 72,
+    deleteWhen: '04',
+    diskMaxUsedSpaceRatio: 75,
+    diskSpaceCleanForciblyRatio: 85,
+    cleanFileForciblyEnable: true,
+    cleanResourceInterval: 10_000,
+    deleteCommitLogFilesInterval: 100,
+    deleteConsumeQueueFilesInterval: 100,
+    deleteFileBatchMax: 10,
     configuration: {},
     ...override,
   }

@@ -15,7 +15,7 @@ export type QueueView = PublicSide<ConsumeQueue>
 export type ReaderView = PublicSide<MessageReader>
 export type IndexView = Pick<
   KeyIndex,
-  'query' | 'lastUpdateTimestampMs' | 'lastUpdatePhysicalOffset'
+  'query' | 'lastUpdateTimestampMs' | 'lastUpdatePhysicalOffset' | 'removeOldestFile'
 >
 export type StateView = PublicSide<ReplicatedState>
 
@@ -37,6 +37,14 @@ export interface StoreView {
   readonly delayProgress: Pick<DelayProgress, 'deliveredEarly'>
   readonly caughtUp: boolean
   readonly dispatchedPosition: number
+  /** Where the log begins for readers. */
+  logFirstPosition: number
+  /** Nothing of the log at or above may be deleted. */
+  readonly deletableTo: number
+  /** Raises `deletableTo` in the next turns, as far as it can be raised. */
+  syncSoon(): void
+  /** The tables lack records, and the log has no snapshot that was taken yet. */
+  readonly lacksState: boolean
   /** Writes a damaged unit of a consume queue anew from the log; false when that has it not. */
   repairUnit(topic: string, queueId: number, queueOffset: number): boolean
   /** Applies up to `maxEntries` committed entries; true if there were any. */

@@ -113,6 +113,17 @@ export class Topics {
     }
   }
 
+  /** The table was made anew: core is told of all of it. */
+  onReplaced(): void {
+    const known = new Set<string>()
+    for (const [topic] of this.#slots.all()) known.add(topic)
+    for (const topic of known) if (this.get(topic) === undefined) this.#remove(topic)
+    for (const config of this.all()) {
+      this.#publish(config)
+      this.#options.onChanged(config.topicName, config)
+    }
+  }
+
   /** An applied record on any node. */
   onRecord(record: StateRecord): void {
     if (record.kind === 'topic') {
@@ -121,10 +132,14 @@ export class Topics {
       this.#publish(config)
       this.#options.onChanged(config.topicName, config)
     } else if (record.kind === 'deleteTopic') {
-      this.#slots.release(record.topic)
-      this.#options.port.removeTopic(record.topic)
-      this.#options.onChanged(record.topic, undefined)
+      this.#remove(record.topic)
     }
+  }
+
+  #remove(topic: string): void {
+    this.#slots.release(topic)
+    this.#options.port.removeTopic(topic)
+    this.#options.onChanged(topic, undefined)
   }
 
   #publish(config: TopicConfig): void {

@@ -68,6 +68,11 @@ const CORE_STATE_BYTES = 128
 export const DISK_FULL_WORD_AT = 64
 /** Byte offset in `coreState` of the number of damaged entries that are not repaired yet. */
 export const DAMAGED_WORD_AT = 68
+/**
+ * Byte offset in `coreState` of a 64-bit word: where the log was begun anew, -1 while it is, its
+ * first position of the start if it never was.
+ */
+export const LOG_START_WORD_AT = 72
 /** Where the kernel spreads connections over the listeners of one port. */
 const SPREADING_SYSTEMS: readonly NodeJS.Platform[] = ['linux', 'freebsd']
 

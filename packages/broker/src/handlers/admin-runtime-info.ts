@@ -3,7 +3,6 @@
  * (rocketmq-remoting.md §3.5). Where this broker has no such thing (thread pools with queues, a
  * timer wheel, a page cache lock) the figure is that of an idle one: 0.
  */
-import { statfsSync } from 'node:fs'
 import {
   jsonBody,
   OWN_VERSION_TEXT,
@@ -12,6 +11,7 @@ import {
   SystemTopic,
 } from '@ringledger/protocol'
 import type { BrokerContext, Handler } from '../context.ts'
+import { diskUsageOf } from '../disk-state.ts'
 import { StatName, WHOLE_BROKER } from '../stats.ts'
 
 type Table = Record<string, string>
@@ -110,30 +110,13 @@ function logState({ store }: BrokerContext): Table {
 }
 
 function diskState({ settings }: BrokerContext): Table {
-  const log = diskUse(settings.storePathDLedgerCommitLog)
-  const others = diskUse(settings.storePathRootDir)
+  const log = diskUsageOf(settings.storePathDLedgerCommitLog)
+  const others = diskUsageOf(settings.storePathRootDir)
   const { freeBytes, totalBytes } = log
   return {
     commitLogDiskRatio: ratioText(log.usedRatio),
     consumeQueueDiskRatio: ratioText(others.usedRatio),
     commitLogDirCapacity: `Total : ${sizeText(totalBytes)}, Free : ${sizeText(freeBytes)}.`,
-  }
-}
-
-interface DiskUse {
-  readonly totalBytes: number
-  readonly freeBytes: number
-  /** -1 when the disk cannot be asked, as Apache shows it. */
-  readonly usedRatio: number
-}
-
-function diskUse(directory: string): DiskUse {
-  try {
-    const { bsize, blocks, bavail, bfree } = statfsSync(directory)
-    const usedRatio = blocks > 0 ? (blocks - bfree) / (blocks - bfree + bavail) : -1
-    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, usedRatio }
-  } catch {
-    return { totalBytes: 0, freeBytes: 0, usedRatio: -1 }
   }
 }
 

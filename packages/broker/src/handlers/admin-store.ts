@@ -53,11 +53,19 @@ export const handleQueryConsumeQueue: Handler = ({ ext }, context) => {
 /** The queues of a deleted topic go with its record, so there is never anything left to clean. */
 const handleNothingToClean: Handler = () => SUCCESS
 
-const handleDeleteExpiredLog: Handler = () => {
-  throw new RequestError(
-    ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-    'this broker keeps all segments of its log, there is no retention yet',
-  )
+/**
+ * Files that speak only of deleted messages go. A queue keeps its next offset: RocketMQ forgets it
+ * with the queue, and gives offsets out again that groups have consumed already.
+ */
+const handleCleanQueues: Handler = (_request, { retention }) => {
+  retention.cleanQueuesNow()
+  return SUCCESS
+}
+
+/** As RocketMQ, whatever the hour: what is expired, in up to 20 rounds. */
+const handleDeleteExpiredLog: Handler = (_request, { retention }) => {
+  retention.deleteExpiredNow()
+  return SUCCESS
 }
 
 const handleHaStatus: Handler = ({ code }, { role }) => {
@@ -125,7 +133,7 @@ export const handleSetRequestMode: Handler = (request, context) => {
 
 export const ADMIN_STORE_HANDLERS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [RequestCode.QUERY_CONSUME_QUEUE, handleQueryConsumeQueue],
-  [RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE, handleNothingToClean],
+  [RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE, handleCleanQueues],
   [RequestCode.CLEAN_UNUSED_TOPIC, handleNothingToClean],
   [RequestCode.DELETE_EXPIRED_COMMITLOG, handleDeleteExpiredLog],
   [RequestCode.GET_BROKER_HA_STATUS, handleHaStatus],

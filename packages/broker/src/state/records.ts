@@ -20,6 +20,7 @@ import {
   readTopicConfig,
   type TopicConfig,
 } from './configs.ts'
+import { readSnapshotPart, type SnapshotPart } from './snapshot.ts'
 
 export const STATE_TOPIC: string = SystemTopic.STATE
 
@@ -41,6 +42,7 @@ export type StateRecord =
       group: string
       entries: [queueId: number, offset: number][]
     }
+  | SnapshotPart
 
 export const MAX_OFFSETS_PER_RECORD = 4096
 const MAX_DELAY_LEVEL = 256
@@ -113,6 +115,8 @@ export function readRecord(value: unknown): StateRecord | string {
     case 'delay':
     case 'resetOffset':
       return readOffsets(value.kind, value)
+    case 'snapshot':
+      return readSnapshotPart(value)
     default:
       return `unknown kind "${String(value.kind)}"; was it written by a newer version?`
   }

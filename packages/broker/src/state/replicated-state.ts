@@ -9,6 +9,7 @@ import { groupNameProblem, topicNameProblem } from '@ringledger/protocol'
 import type { DataVersion, GroupConfig, TopicConfig } from './configs.ts'
 import { OffsetTable } from './offset-table.ts'
 import { readRecord, type StateRecord } from './records.ts'
+import { type SnapshotPart, SnapshotTracker } from './snapshot.ts'
 
 export interface StateLimits {
   topics: number
@@ -28,6 +29,8 @@ export interface StateContent {
   /** Records that end here or below are in it. */
   appliedPosition: number
   term: number
+  /** Of which position the newest whole snapshot in the log is, 0 if none is known. */
+  snapshotPosition: number
   topicsVersion: DataVersion
   groupsVersion: DataVersion
   offsetsVersion: DataVersion
@@ -37,6 +40,8 @@ export interface StateContent {
   offsets: Iterable<[topic: string, group: string, queueId: number, offset: number]>
   delayOffsets: Iterable<[level: number, offset: number]>
 }
+
+type TableName = 'topics' | 'groups' | 'offsets' | 'delayOffsets'
 
 export class ReplicatedState {
   readonly #topics = new Map<string, TopicConfig>()
@@ -51,6 +56,8 @@ export class ReplicatedState {
   #delayVersion = firstVersion()
   #term = 0
   #appliedPosition = 0
+  #snapshotPosition = 0
+  readonly #snapshots = new SnapshotTracker()
 
   constructor(
     content?: Partial<StateContent>,
@@ -93,6 +100,14 @@ export class ReplicatedState {
 
   get appliedPosition(): number {
     return this.#appliedPosition
+  }
+
+  /**
+   * The log has a whole snapshot of the tables as they were here: records below it are not needed
+   * by anybody. 0: none.
+   */
+  get snapshotPosition(): number {
+    return this.#snapshotPosition
   }
 
   /** Next queue offset to consume, -1 when none was ever committed. */
@@ -142,11 +157,30 @@ export class ReplicatedState {
     return true
   }
 
+  /** Empties the tables, to be filled with a snapshot of `position` and the records behind it. */
+  beginAnew(position: number): void {
+    this.#topics.clear()
+    this.#groups.clear()
+    this.#offsets.remove(() => true)
+    this.#delayOffsets.clear()
+    this.#appliedPosition = position
+  }
+
+  /** Rows of a snapshot, on the way from `beginAnew` to the records behind it. */
+  takeRows({ topics, groups, offsets, delay, versions }: SnapshotPart): void {
+    this.#takeRows({ topics, groups, offsets, delayOffsets: delay })
+    this.#topicsVersion = versions.topics
+    this.#groupsVersion = versions.groups
+    this.#offsetsVersion = versions.offsets
+    this.#delayVersion = versions.delay
+  }
+
   /** A view of everything, for a snapshot; valid until the next `apply`. */
   content(): StateContent {
     return {
       appliedPosition: this.#appliedPosition,
       term: this.#term,
+      snapshotPosition: this.#snapshotPosition,
       topicsVersion: this.#topicsVersion,
       groupsVersion: this.#groupsVersion,
       offsetsVersion: this.#offsetsVersion,
@@ -161,10 +195,15 @@ export class ReplicatedState {
   #load(content: Partial<StateContent>): void {
     this.#appliedPosition = content.appliedPosition ?? 0
     this.#term = content.term ?? 0
+    this.#snapshotPosition = content.snapshotPosition ?? 0
     this.#topicsVersion = content.topicsVersion ?? this.#topicsVersion
     this.#groupsVersion = content.groupsVersion ?? this.#groupsVersion
     this.#offsetsVersion = content.offsetsVersion ?? this.#offsetsVersion
     this.#delayVersion = content.delayVersion ?? this.#delayVersion
+    this.#takeRows(content)
+  }
+
+  #takeRows(content: { [K in TableName]?: StateContent[K] | undefined }): void {
     for (const config of content.topics ?? []) this.#topics.set(config.topicName, config)
     for (const config of content.groups ?? []) this.#groups.set(config.groupName, config)
     for (const [topic, group, queueId, offset] of content.offsets ?? []) {
@@ -215,6 +254,11 @@ export class ReplicatedState {
         for (const [level, offset] of record.entries) this.#delayOffsets.set(level, offset)
         this.#delayVersion = this.#next(this.#delayVersion)
         return
+      case 'snapshot': {
+        const position = this.#snapshots.see(record)
+        if (position >= 0) this.#snapshotPosition = position
+        return
+      }
     }
   }
 

@@ -72,6 +72,7 @@ export class StateFiles {
     return {
       appliedPosition,
       term: isWhole ? countOf(ours?.term) : 0,
+      snapshotPosition: isWhole ? countOf(ours?.snapshotPosition) : 0,
       // Counted on from what was recorded, so that records applied again give the same versions
       // again.
       ...(isWhole ? recorded : found),
@@ -92,14 +93,14 @@ export class StateFiles {
     if (differs('groupsVersion')) this.#write(GROUPS, groupsFile(content))
     if (differs('offsetsVersion')) this.#write(OFFSETS, offsetsFile(content))
     if (differs('delayVersion')) this.#write(DELAY, delayFile(content))
-    const { appliedPosition, term } = content
+    const { appliedPosition, term, snapshotPosition } = content
     const versions: Versions = {
       topicsVersion: content.topicsVersion,
       groupsVersion: content.groupsVersion,
       offsetsVersion: content.offsetsVersion,
       delayVersion: content.delayVersion,
     }
-    this.#write(STATE, { appliedPosition, term, ...versions })
+    this.#write(STATE, { appliedPosition, term, snapshotPosition, ...versions })
     this.#saved = versions
     this.#savedPosition = appliedPosition
     return true

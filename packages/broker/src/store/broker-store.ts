@@ -6,10 +6,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
-import { DelayProgress } from '../delay-progress.ts'
-import { decodeStateRecord, type StateRecord } from '../state/records.ts'
-import { ReplicatedState, type StateLimits } from '../state/replicated-state.ts'
-import { StateFiles } from '../state/state-files.ts'
+import type { DelayProgress } from '../delay-progress.ts'
+import { removePlainBelow } from '../log-segments.ts'
+import type { StateRecord } from '../state/records.ts'
+import type { ReplicatedState, StateLimits } from '../state/replicated-state.ts'
 import { ApacheMarks } from './apache-marks.ts'
 import { CheckpointFile, readBootId } from './checkpoint-file.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
@@ -17,9 +17,11 @@ import { ConsumeQueues } from './consume-queues.ts'
 import { Dispatcher, type DispatchListener } from './dispatcher.ts'
 import { isNoSpace, onDisk } from './file-io.ts'
 import { KeyIndex } from './key-index.ts'
+import { LOG_RESETTING } from './log-start.ts'
 import { DamagedLogError, type LogFiles, MessageReader } from './message-reader.ts'
 import { QueueRepair } from './queue-repair.ts'
 import { QueueScrub } from './queue-scrub.ts'
+import { StateKeeper } from './state-keeper.ts'
 import { recoverStore } from './store-recovery.ts'
 import { DEFAULT_INTERVALS, WriteBack, type WriteBackIntervals } from './write-back.ts'
 
@@ -34,6 +36,11 @@ export interface StoreListener {
    * gone.
    */
   onRecord(record: StateRecord, position: number, endPosition: number): void
+  /**
+   * Nothing that was known of queues or tables counts any more: the log begins elsewhere, or the
+   * tables came from a snapshot.
+   */
+  onReplaced(): void
 }
 
 export interface BrokerStoreOptions {
@@ -48,6 +55,11 @@ export interface BrokerStoreOptions {
    */
   logFirstPosition: number
   logEndPosition: number
+  /**
+   * Where the log was begun anew, {@link LOG_RESETTING} meanwhile, `logFirstPosition` if it never
+   * was; asked before every duty.
+   */
+  logStart?: () => number
   /** mappedFileSizeConsumeQueue, default 6,000,000 */
   consumeQueueFileBytes?: number
   /** Open consume queue files, default 256 */
@@ -68,19 +80,7 @@ export interface BrokerStoreOptions {
   onProgress?: (position: number, endPosition: number) => void
 }
 
-const STATE_SAVE_MS = 5000
-/**
- * What a broker of Apache's cannot find in the log, and writes itself at once: saved without delay.
- */
-const SAVED_SOON: ReadonlySet<StateRecord['kind']> = new Set([
-  'topic',
-  'deleteTopic',
-  'group',
-  'deleteGroup',
-])
 const SPACE_RETRY_MS = 1000
-/** Saving the state may take this part of the thread's time at most. */
-const STATE_SAVE_SHARE = 50
 const PROGRESS_STEP_BYTES = 256 * 1024 * 1024
 const DEFAULT_DUTY_ENTRIES = 1024
 const SECOND = 1000
@@ -95,30 +95,27 @@ export class BrokerStore {
   readonly index: KeyIndex
   readonly reader: MessageReader
   readonly state: ReplicatedState
-  readonly delayProgress: DelayProgress = new DelayProgress()
+  readonly delayProgress: DelayProgress
   /** False when the run before was killed or crashed. */
   readonly lastExitWasClean: boolean
   /** Queues and index are being built anew from the log's beginning. */
   readonly rebuilding: boolean
   readonly #options: BrokerStoreOptions
   readonly #listener: StoreListener
-  readonly #stateFiles: StateFiles
+  readonly #keeper: StateKeeper
   readonly #checkpoint: CheckpointFile
   readonly #marks: ApacheMarks
   readonly #dispatcher: Dispatcher
   readonly #writeBack: WriteBack
   readonly #repair: QueueRepair
   readonly #scrub: QueueScrub
-  #replaying = false
+  #logStart: number
   #reportAt: number
   /** The last write found no space. */
   #lacksSpace = false
   #stuck = false
   #waitsForRepair = false
   #lackedAtMs = 0
-  #stateSavedMs = 0
-  #stateSaveAfterMs = 0
-  #stateSaveTookMs = 0
 
   /**
    * Recovers; may read the log's part since the last state snapshot. Throws LedgerError `CORRUPT`,
@@ -134,6 +131,7 @@ export class BrokerStore {
     const bootId = options.bootId ?? readBootId()
     this.#options = options
     this.#listener = listener
+    this.#logStart = logFirstPosition
     onDisk(`store ${rootDirectory}`, () => mkdirSync(rootDirectory, { recursive: true }))
     this.#checkpoint = new CheckpointFile(join(rootDirectory, 'ringledger-dispatch'))
     this.#marks = new ApacheMarks(rootDirectory)
@@ -141,6 +139,7 @@ export class BrokerStore {
     this.queues = new ConsumeQueues(queueOptions(options, log))
     this.index = new KeyIndex(indexOptions(options, log))
     this.reader = new MessageReader(arena, files)
+    this.reader.firstPosition = logFirstPosition
     const checkpoint = this.#checkpoint.found
     const { queues, index } = this
     const recovered = recoverStore({
@@ -154,8 +153,9 @@ export class BrokerStore {
     })
     const { mark } = recovered
     this.rebuilding = recovered.rebuilt && logEndPosition > logFirstPosition
-    this.#stateFiles = new StateFiles(join(rootDirectory, 'config'), log)
-    this.state = this.#loadState()
+    this.#keeper = this.#makeKeeper(log)
+    this.state = this.#keeper.state
+    this.delayProgress = this.#keeper.delayProgress
     this.#dispatcher = new Dispatcher({
       arena,
       files,
@@ -167,7 +167,7 @@ export class BrokerStore {
       stateEnd: mark.stateEnd,
       log,
     })
-    this.#replayState(Math.min(mark.position, mark.stateEnd))
+    this.#keeper.catchUp(Math.min(mark.position, mark.stateEnd))
     this.#writeBack = new WriteBack({
       arena,
       queues,
@@ -188,6 +188,7 @@ export class BrokerStore {
     })
     this.#scrub = new QueueScrub(this.#repair, logFirstPosition, log)
     this.#writeBack.settle()
+    this.#keeper.takeSnapshot(mark.position)
     this.#reportAt = mark.position + PROGRESS_STEP_BYTES
   }
 
@@ -196,11 +197,14 @@ export class BrokerStore {
    * `CORRUPT`: stop the thread.
    */
   duty(maxEntries: number = DEFAULT_DUTY_ENTRIES): boolean {
-    if (this.#stuck) return false
+    if (!this.#followLogStart() || this.#stuck) return false
     const before = this.#dispatcher.position
     try {
+      this.#keeper.takeSnapshot(before)
       if (!this.#dispatcher.duty(maxEntries)) return false
+      this.#keeper.takeSnapshot(this.#dispatcher.position)
     } catch (error) {
+      if (!this.#followLogStart()) return false
       this.#waitForSpace(error)
       this.#stuck = true
       return false
@@ -241,7 +245,7 @@ export class BrokerStore {
   }
 
   #writeSome(nowMs: number, idle: boolean): boolean {
-    if (Math.abs(nowMs - this.#stateSavedMs) >= this.#stateSaveAfterMs) this.#saveState(nowMs)
+    this.#keeper.tick(nowMs)
     if (idle && this.caughtUp) {
       this.#scrub.tick(nowMs, this.queues.logMinPosition, this.#dispatcher.position)
     }
@@ -267,7 +271,7 @@ export class BrokerStore {
       return
     }
     if (!isNoSpace(error)) throw error
-    this.#stateSaveAfterMs = 0
+    this.#keeper.saveSoon()
     if (this.#lacksSpace) return
     this.#lacksSpace = true
     this.#options.log?.(`queues, index and tables wait for space: ${(error as Error).message}`)
@@ -293,22 +297,49 @@ export class BrokerStore {
     scrub.step(Number.POSITIVE_INFINITY, this.#dispatcher.position)
   }
 
-  /** The log's beginning moved (retention): older units stop to count. */
+  /** Where the log begins for readers: what lies below is gone, or is about to be deleted. */
+  get logFirstPosition(): number {
+    return this.queues.logMinPosition
+  }
+
   set logFirstPosition(position: number) {
     this.queues.logMinPosition = position
+    this.reader.firstPosition = position
+    this.#options.files.forget?.(0)
   }
 
   /** Recovery of this store may read the log from here on: retention must not pass it. */
   get neededFromPosition(): number {
-    const stateNeeds = this.#dispatcher.stateEnd > this.#stateFiles.savedPosition
+    if (this.#keeper.lacking) return 0
+    const { savedPosition } = this.#keeper
     const { syncedPosition } = this.#writeBack
-    return stateNeeds ? Math.min(syncedPosition, this.#stateFiles.savedPosition) : syncedPosition
+    const stateNeeds = this.#dispatcher.stateEnd > savedPosition
+    return stateNeeds ? Math.min(syncedPosition, savedPosition) : syncedPosition
+  }
+
+  /**
+   * The log may be deleted below: this store does not need it, nor does a member that begins with
+   * what is left, because a snapshot of the tables stands behind.
+   */
+  get deletableTo(): number {
+    return Math.min(this.neededFromPosition, this.state.snapshotPosition)
+  }
+
+  /** Raises `neededFromPosition` in the next turns, as far as it can be raised. */
+  syncSoon(): void {
+    this.#writeBack.syncSoon()
+    this.#keeper.saveSoon()
+  }
+
+  /** The tables lack records that the log has no more: a snapshot is wanted. */
+  get lacksState(): boolean {
+    return this.#keeper.lacking
   }
 
   /** Writes and syncs everything. */
   close(): void {
     this.#writeBack.settle()
-    this.#stateFiles.save(this.state)
+    this.#keeper.saveNow()
     this.queues.close()
     this.index.close()
     this.#checkpoint.close()
@@ -328,53 +359,55 @@ export class BrokerStore {
     this.#marks.close(false)
   }
 
-  #loadState(): ReplicatedState {
-    const { limits, nowMs, logFirstPosition, logEndPosition, log } = this.#options
-    const content = this.#stateFiles.load()
-    if (content.appliedPosition > logEndPosition) {
-      log?.(`config/ is of log position ${content.appliedPosition}, the log ends before`)
-      content.appliedPosition = logFirstPosition
-    }
-    return new ReplicatedState(content, limits, nowMs)
+  #makeKeeper(log: (line: string) => void): StateKeeper {
+    const { rootDirectory, arena, logFirstPosition, logEndPosition, limits, nowMs } = this.#options
+    const directory = join(rootDirectory, 'config')
+    return new StateKeeper(
+      { directory, arena, logFirstPosition, logEndPosition, limits, nowMs, log },
+      {
+        replay: (from, to) => this.#dispatcher.replayState(from, to),
+        deleteQueues: (topic, endPosition) => this.#deleteQueues(topic, endPosition),
+        raiseQueue: (...raised) => this.queues.raise(...raised),
+        onRecord: (...record) => this.#listener.onRecord(...record),
+        onStateReplaced: () => this.#listener.onReplaced(),
+      },
+    )
   }
 
-  /** Records between the snapshot of the tables and where dispatch goes on. */
-  #replayState(to: number): void {
-    const from = Math.max(this.state.appliedPosition, this.#options.logFirstPosition)
-    if (from >= to) return
-    this.#replaying = true
-    try {
-      this.#dispatcher.replayState(from, to)
-    } finally {
-      this.#replaying = false
+  /** False: nothing may be read now. */
+  #followLogStart(): boolean {
+    const start = this.#options.logStart?.() ?? this.#logStart
+    if (start === this.#logStart) return start !== LOG_RESETTING
+    this.#logStart = start
+    if (start === LOG_RESETTING) return false
+    this.#beginAnew(start)
+    return true
+  }
+
+  /** The log was dropped and begins at `position` now, because nobody has what this node lacks. */
+  #beginAnew(position: number): void {
+    this.logFirstPosition = position
+    // Between it and the log there is nothing any more.
+    removePlainBelow(this.#options.files.plain, position)
+    // Else it was further once, and the same entries come again.
+    if (this.#dispatcher.position < position) {
+      this.#keeper.logBeginsAt(position)
+      this.queues.clear()
+      this.index.clear()
+      this.#dispatcher.beginAt(position)
+      this.#writeBack.begunAnew()
     }
+    this.#stuck = false
+    this.#listener.onReplaced()
   }
 
   #dispatchListener(): DispatchListener {
     return {
       onMessage: (queue, queueOffset, tagsCode) =>
         this.#listener.onMessage(queue, queueOffset, tagsCode),
-      onState: (text, position, endPosition) => this.#onState(text, position, endPosition),
-      onDelayMark: (mark, position, endPosition) => this.#onDelayMark(mark, position, endPosition),
+      onState: (...record) => this.#keeper.onState(...record),
+      onDelayMark: (...mark) => this.#keeper.onDelayMark(...mark),
     }
-  }
-
-  #onDelayMark(mark: number, position: number, endPosition: number): void {
-    const moved = this.delayProgress.fold(mark, (level) => this.state.delayOffset(level))
-    if (moved === undefined) return
-    this.state.apply({ kind: 'delay', entries: [moved] }, position, endPosition)
-  }
-
-  #onState(text: string, position: number, endPosition: number): void {
-    const record = decodeStateRecord(text)
-    const deletes = record.kind === 'deleteTopic' && !this.#replaying
-    if (deletes) this.#deleteQueues(record.topic, endPosition)
-    const isNew = this.state.apply(record, position, endPosition)
-    if (!isNew || this.#replaying) return
-    if (SAVED_SOON.has(record.kind)) {
-      this.#stateSaveAfterMs = this.#stateSaveTookMs * STATE_SAVE_SHARE
-    }
-    this.#listener.onRecord(record, position, endPosition)
   }
 
   /**
@@ -386,18 +419,6 @@ export class BrokerStore {
     this.#writeBack.settle()
     this.queues.deleteTopic(topic)
     this.#writeBack.settledBehindRecord(endPosition)
-  }
-
-  #saveState(nowMs: number): void {
-    const { appliedPosition } = this.state
-    if (this.#options.arena.durable < appliedPosition) return
-    this.#stateSavedMs = nowMs
-    this.#stateSaveAfterMs = STATE_SAVE_MS
-    if (appliedPosition === this.#stateFiles.savedPosition) return
-    const startedMs = performance.now()
-    this.#stateFiles.save(this.state)
-    this.#stateSaveTookMs = performance.now() - startedMs
-    this.#stateSaveAfterMs = Math.max(STATE_SAVE_MS, this.#stateSaveTookMs * STATE_SAVE_SHARE)
   }
 
   #report(): void {

@@ -85,6 +85,43 @@ export class ConsumeQueue {
     return this.#min
   }
 
+  /**
+   * Offsets below `nextOffset` were given to messages below `logPosition` that the log has no more,
+   * nor this queue. Its own newer ones stay.
+   */
+  raise(nextOffset: number, logPosition: number): void {
+    if (nextOffset <= this.#max) return
+    const last = nextOffset - 1
+    if (last > this.#max) this.#fillTo(last)
+    // With a place in the log, unlike other fillers, so that recovery keeps it.
+    this.append(last, logPosition, CQ_FILLER_SIZE, 0)
+    this.#minFor = -1
+  }
+
+  /**
+   * Deletes the oldest file if the log has none of its messages any more; never the last one, and
+   * not while units of it wait to be written. False: nothing was deleted.
+   */
+  removeOldestFile(): boolean {
+    const storage = this.#storage
+    const fileStart = storage.fileStartOf(this.#first)
+    const next = (fileStart + storage.fileBytes) / CQ_UNIT_BYTES
+    if (next >= this.#max || this.minOffset < next) return false
+    if (this.#bufferFirst() < next) {
+      // What is in memory only would be written where the file was.
+      if (this.#bufferWrittenEnd() < this.#max) return false
+      this.#dropBuffer()
+    }
+    const open = this.#files.find((file) => file.fileStart === fileStart)
+    if (open !== undefined) storage.files.close(open)
+    onDisk(`removal of the oldest file of queue ${this.#name()}`, () => {
+      rmSync(storage.filePath(this.topic, this.queueId, fileStart), { force: true })
+      syncDirectory(storage.queueDirectory(this.topic, this.queueId))
+    })
+    this.#first = next
+    return true
+  }
+
   /** Recovery: the files hold the units [first, max). */
   restore(first: number, max: number): void {
     this.#first = first

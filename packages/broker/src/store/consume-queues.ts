@@ -156,6 +156,12 @@ export class ConsumeQueues {
     for (const queue of this.#table.byName(topic)?.queues.values() ?? []) visit(queue)
   }
 
+  /** See `ConsumeQueue.raise`. */
+  raise(topic: string, queueId: number, nextOffset: number, logPosition: number): void {
+    if (this.maxOffset(topic, queueId) >= nextOffset) return
+    this.obtain(topic, queueId).raise(nextOffset, logPosition)
+  }
+
   /** Removes the topic's queues and their files. Handles of them are dead afterwards. */
   deleteTopic(topic: string): void {
     const queues = this.#table.byName(topic)

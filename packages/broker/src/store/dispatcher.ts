@@ -91,6 +91,14 @@ export class Dispatcher {
     return this.#storeTimestampMs
   }
 
+  /** The log begins at `position` now: what was to be dispatched below it is gone. */
+  beginAt(position: number): void {
+    this.#position = position
+    this.#oldestSeen = this.#arena.oldest
+    this.#window.forget()
+    this.#arena.dispatched = position
+  }
+
   /** Dispatches up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries: number): boolean {
     const committed = Math.max(this.#arena.committed, this.#dividedPosition)

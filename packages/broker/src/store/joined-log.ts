@@ -18,6 +18,10 @@ export class JoinedLog implements LogFiles {
     return plain.read(position, target, offset, maxBytes)
   }
 
+  forget(position: number): void {
+    this.#raft.forget?.(position)
+  }
+
   /** Peers repair the Raft log; of a plain one it can only be said. */
   damaged(position: number, reason: string): Error {
     const { plain } = this

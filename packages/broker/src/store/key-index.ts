@@ -167,6 +167,23 @@ export class KeyIndex {
     return search.found
   }
 
+  /**
+   * Deletes the oldest file if all its messages lie below `position`; never the last one. False:
+   * nothing was deleted.
+   */
+  removeOldestFile(position: number): boolean {
+    const name = this.#names[0]
+    if (name === undefined || this.#names.length < 2) return false
+    const path = this.#pathOf(name)
+    const header = onDisk(`header of ${path}`, () => headerOf(path))
+    if (header.endPhysicalOffset >= position) return false
+    this.#remove(name)
+    this.#names.shift()
+    this.#unsynced.delete(path)
+    this.#syncing = this.#syncing.filter((other) => other !== path)
+    return true
+  }
+
   beginFlush(): void {
     this.#writer?.beginFlush()
   }
@@ -294,6 +311,15 @@ function take(entry: KeyIndexEntry, header: KeyIndexHeader, search: Search): boo
   const isMatch = entry.keyHash === search.keyHash && storedFromMs <= search.endMs
   if (isMatch && !found.includes(entry.physicalOffset)) found.push(entry.physicalOffset)
   return found.length < search.maxNum && --search.stepsLeft > 0
+}
+
+function headerOf(path: string): KeyIndexHeader {
+  const descriptor = openSync(path, 'r')
+  try {
+    return readHeader(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 function syncFile(path: string): void {

@@ -35,6 +35,8 @@ export class FakeLog implements LogFiles {
   /** Told of damage that a reader met. */
   damaged?: (position: number, reason: string) => Error
   #filesEnd = Number.POSITIVE_INFINITY
+  /** Deleted below. */
+  filesBegin = 0
 
   constructor(options: FakeLogOptions = {}) {
     this.#segmentBytes = options.segmentBytes ?? 1 << 20
@@ -81,7 +83,7 @@ export class FakeLog implements LogFiles {
 
   read(position: number, target: Buffer, offset: number, maxBytes: number): number {
     const end = Math.min(this.#end, this.#filesEnd, position + maxBytes)
-    if (end <= position) return 0
+    if (end <= position || position < this.filesBegin) return 0
     return this.#bytes.copy(target, offset, position, end)
   }
 
@@ -95,6 +97,7 @@ export class FakeLog implements LogFiles {
     next.#bytes = this.#bytes
     next.#view = this.#view
     next.#end = this.#end
+    next.filesBegin = this.filesBegin
     next.#chainCrc = this.#chainCrc
     next.#index = this.#index
     next.arena.reset(this.#end)

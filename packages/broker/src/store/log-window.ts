@@ -39,9 +39,14 @@ export class LogWindow {
     return 0
   }
 
+  /** What was loaded is read anew. */
+  forget(): void {
+    this.filled = 0
+  }
+
   /** What was loaded at `position` is not what was written: it is read anew next time. */
   damaged(position: number, reason: string): DamagedLogError {
-    this.filled = 0
+    this.forget()
     return new DamagedLogError(this.#files, position, reason)
   }
 

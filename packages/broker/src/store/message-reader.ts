@@ -37,6 +37,8 @@ export interface LogFiles {
    * error, LedgerError `CORRUPT`, is to be thrown.
    */
   damaged?(position: number, reason: string): Error
+  /** Files were deleted, or made anew: what is open of them is closed. */
+  forget?(position: number): void
   /** What lies below the Raft log; `read` gives its bytes too. */
   readonly plain?: PlainLog
 }
@@ -70,6 +72,8 @@ export class MessageReader {
    * Committed position as last seen; it only rises, so it is looked up only for a message above it.
    */
   #committed = 0
+  /** What lies below is gone, whatever may still be found of it. */
+  firstPosition = 0
 
   constructor(arena: LogArena, files: LogFiles) {
     this.#arena = arena
@@ -113,7 +117,9 @@ export class MessageReader {
 
   #isCommitted(physicalOffset: number, sizeBytes: number): boolean {
     const isPlain = this.#isPlain(physicalOffset)
-    const first = isPlain ? 0 : this.#dividedPosition + ENTRY_HEADER_BYTES
+    const first = isPlain
+      ? this.firstPosition
+      : Math.max(this.firstPosition, this.#dividedPosition) + ENTRY_HEADER_BYTES
     if (!Number.isSafeInteger(physicalOffset) || physicalOffset < first) return false
     const end = physicalOffset + sizeBytes
     if (isPlain) return end <= this.#dividedPosition

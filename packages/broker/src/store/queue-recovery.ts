@@ -1,7 +1,8 @@
 /**
  * Finds out what a queue's files hold after a restart. Owns the rules: a queue ends at its first
- * unit that is empty or whose message lies at or above the limit; fillers at its end are not kept;
- * everything behind the end is made zero.
+ * unit that is empty or whose message lies at or above the limit; fillers at its end are not kept,
+ * but for one with a place in the log (`ConsumeQueue.raise`); everything behind the end is made
+ * zero.
  */
 import {
   closeSync,
@@ -136,15 +137,16 @@ function withoutFillers(descriptor: number, units: number): number {
     const from = Math.max(0, end - CHUNK_UNITS)
     const sizeBytes = (end - from) * CQ_UNIT_BYTES
     readFully(descriptor, chunk, 0, sizeBytes, from * CQ_UNIT_BYTES, 'consume queue')
-    while (
-      end > from &&
-      cqSizeBytes(chunkView, (end - from - 1) * CQ_UNIT_BYTES) === CQ_FILLER_SIZE
-    ) {
-      end--
-    }
+    while (end > from && isPlainFiller((end - from - 1) * CQ_UNIT_BYTES)) end--
     if (end > from) break
   }
   return end
+}
+
+function isPlainFiller(offset: number): boolean {
+  return (
+    cqSizeBytes(chunkView, offset) === CQ_FILLER_SIZE && cqPhysicalOffset(chunkView, offset) === 0
+  )
 }
 
 /**

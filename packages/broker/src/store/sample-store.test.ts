@@ -20,7 +20,7 @@ import {
 } from './sample-store.ts'
 
 const SCHEDULE = 'SCHEDULE_TOPIC_XXXX'
-const NO_LISTENER = { onMessage() {}, onRecord() {} }
+const NO_LISTENER = { onMessage() {}, onRecord() {}, onReplaced() {} }
 
 function openSample(sample: Sample, lines: string[] = []): BrokerStore {
   return BrokerStore.open(

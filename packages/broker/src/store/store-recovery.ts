@@ -58,6 +58,10 @@ function takeOver(input: RecoveryInput): DispatchMark {
   if (checkpoint === undefined) {
     throw new LedgerError('CORRUPT', 'there is no checkpoint of an earlier run')
   }
+  // Not so before our first checkpoint: a store of RocketMQ's may begin anywhere.
+  if (checkpoint.synced.position < logFirstPosition) {
+    throw new LedgerError('CORRUPT', 'the log was begun anew behind them')
+  }
   const sameBoot = checkpoint.bootId === bootId
   const mark = sameBoot ? checkpoint.handedOver : checkpoint.synced
   // The log may have lost a tail that was committed elsewhere: it comes again, with the same bytes.

@@ -88,13 +88,13 @@ export function openStore(
   world: World,
   options: Partial<OpenOptions> = {},
 ): Opened {
-  const seen: Opened['seen'] = { records: [], messages: [], lines: [] }
+  const seen: Opened['seen'] = { records: [], messages: [], lines: [], replaced: 0 }
   const store = BrokerStore.open(
     {
       rootDirectory,
       arena: world.log.arena,
       files: world.log,
-      logFirstPosition: 0,
+      logFirstPosition: world.log.filesBegin,
       logEndPosition: world.log.end,
       consumeQueueFileBytes: 200,
       maxOpenFiles: 4,
@@ -109,6 +109,9 @@ export function openStore(
     {
       onMessage: (queue, queueOffset) => seen.messages.push([queue, queueOffset]),
       onRecord: (record) => seen.records.push(record),
+      onReplaced: () => {
+        seen.replaced += 1
+      },
     },
   )
   return { store, seen }
@@ -117,11 +120,17 @@ export function openStore(
 export interface OpenOptions {
   bootId: string
   intervals: { flushMs: number; syncMs: number }
+  logStart: () => number
 }
 
 export interface Opened {
   store: BrokerStore
-  seen: { records: StateRecord[]; messages: [ConsumeQueue, number][]; lines: string[] }
+  seen: {
+    records: StateRecord[]
+    messages: [ConsumeQueue, number][]
+    lines: string[]
+    replaced: number
+  }
 }
 
 export function drain(store: BrokerStore, entries = 7): void {

@@ -69,6 +69,12 @@ export class WriteBack {
     return false
   }
 
+  /** What was dispatched is synced in the next turns, not at the next interval. */
+  syncSoon(): void {
+    this.#flushedAtMs = 0
+    this.#syncedAtMs = 0
+  }
+
   /** Everything dispatched so far is on the disk when it returns, and the checkpoint says so. */
   settle(): void {
     const { queues, index } = this.#parts
@@ -83,6 +89,11 @@ export class WriteBack {
    */
   settledBehindRecord(endPosition: number): void {
     this.#noteSynced({ ...this.#markOfNow(), position: endPosition, stateEnd: endPosition })
+  }
+
+  /** Queues and index were emptied, and the log begins where dispatch stands. */
+  begunAnew(): void {
+    this.#noteSynced(this.#markOfNow())
   }
 
   #noteSynced(mark: DispatchMark): void {

@@ -12,6 +12,7 @@ import {
   textSetting,
 } from '@ringledger/base'
 import { checkPeers } from './peers.ts'
+import { type RetentionKeys, retentionKeys } from './retention-keys.ts'
 import {
   checkAddressList,
   checkAdvertised,
@@ -27,7 +28,7 @@ const MIB = 1024 * 1024
 const MAX_INT = 2_147_483_647
 
 /** The settings as written; empty text means "not set". */
-export interface BrokerKeys {
+export interface BrokerKeys extends RetentionKeys {
   brokerClusterName: string
   brokerName: string
   brokerIP1: string
@@ -311,7 +312,7 @@ const storeKeys: Part<StoreKey> = {
   }),
 }
 
-type MessageKey = Exclude<keyof BrokerKeys, AddressKey | GroupKey | StoreKey>
+type MessageKey = Exclude<keyof BrokerKeys, AddressKey | GroupKey | StoreKey | keyof RetentionKeys>
 
 const messageKeys: Part<MessageKey> = {
   maxMessageSize: integerSetting({
@@ -394,5 +395,6 @@ export const brokerSchema: SettingsSchema<BrokerKeys> = {
   ...addressKeys,
   ...groupKeys,
   ...storeKeys,
+  ...retentionKeys,
   ...messageKeys,
 }

@@ -1,6 +1,7 @@
 /** Every command of mqadmin, in the order of its help. */
 import type { AdminCommand } from '../command.ts'
 import { brokerStatus, getBrokerConfig } from './broker-status.ts'
+import { cleanExpiredCQ, deleteExpiredCommitLog } from './clean-store.ts'
 import { clusterList } from './cluster-list.ts'
 import { consumerConnection, consumerProgress } from './consumer.ts'
 import { electMaster } from './elect-master.ts'
@@ -16,6 +17,8 @@ export const commands: readonly AdminCommand[] = [
   brokerStatus,
   getBrokerConfig,
   electMaster,
+  deleteExpiredCommitLog,
+  cleanExpiredCQ,
   topicList,
   topicRoute,
   topicStatus,
