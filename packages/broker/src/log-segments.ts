@@ -43,7 +43,7 @@ export class LogFileSegments implements LogSegments {
 
   removeBelow(position: number): void {
     const { plain, port } = this.#parts
-    removePlainBelow(plain, position)
+    plain?.removeBelow(position)
     if (plain === undefined || position > plain.dividedPosition) port.trim(position)
   }
 
@@ -64,14 +64,5 @@ export class LogFileSegments implements LogSegments {
       segments.push({ endPosition: firstPosition + segmentBytes, modifiedMs: stats.mtimeMs })
     }
     return segments
-  }
-}
-
-/** Deletes the files of the plain log that end at or below `position`. */
-export function removePlainBelow(plain: PlainLog | undefined, position: number): void {
-  for (;;) {
-    const oldest = plain?.files[0]
-    if (oldest === undefined || oldest.position + oldest.sizeBytes > position) return
-    plain?.removeOldest()
   }
 }

@@ -95,6 +95,11 @@ export class Retention {
     const limit = store.deletableTo
     const expiredMs = clock.wallMs() - settings.fileReservedTime * HOUR_MS
     for (const { endPosition, modifiedMs } of segments.list().slice(0, -1)) {
+      if (endPosition <= store.logFirstPosition) {
+        // Asked for before, and still there: not carried out yet, or not taken.
+        segments.removeBelow(endPosition)
+        continue
+      }
       if (this.#ends.length >= settings.deleteFileBatchMax) return
       if (!atOnce && modifiedMs > expiredMs) return
       if (endPosition > limit) {

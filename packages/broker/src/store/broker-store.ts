@@ -7,7 +7,6 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { DelayProgress } from '../delay-progress.ts'
-import { removePlainBelow } from '../log-segments.ts'
 import type { StateRecord } from '../state/records.ts'
 import type { ReplicatedState, StateLimits } from '../state/replicated-state.ts'
 import { ApacheMarks } from './apache-marks.ts'
@@ -388,7 +387,7 @@ export class BrokerStore {
   #beginAnew(position: number): void {
     this.logFirstPosition = position
     // Between it and the log there is nothing any more.
-    removePlainBelow(this.#options.files.plain, position)
+    this.#options.files.plain?.removeBelow(position)
     // Else it was further once, and the same entries come again.
     if (this.#dispatcher.position < position) {
       this.#keeper.logBeginsAt(position)

@@ -95,7 +95,7 @@ export class Dispatcher {
   beginAt(position: number): void {
     this.#position = position
     this.#oldestSeen = this.#arena.oldest
-    this.#window.forget()
+    this.#walk.forget()
     this.#arena.dispatched = position
   }
 

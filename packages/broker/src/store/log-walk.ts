@@ -38,6 +38,11 @@ export class LogWalk {
     else this.#lookEntry(position, end, stateOnly)
   }
 
+  /** What was read ahead is read anew: the log is another one now. */
+  forget(): void {
+    this.#window.forget()
+  }
+
   #lookEntry(position: number, end: number, stateOnly: boolean): void {
     const window = this.#window
     const offset = window.load(position, end)

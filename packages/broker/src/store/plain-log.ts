@@ -101,6 +101,15 @@ export class PlainLog {
     return this.firstPosition
   }
 
+  /** Deletes the files that end at or below `position`, oldest first. */
+  removeBelow(position: number): void {
+    for (;;) {
+      const oldest = this.#files[0]
+      if (oldest === undefined || oldest.position + oldest.sizeBytes > position) return
+      this.removeOldest()
+    }
+  }
+
   close(): void {
     for (const path of [...this.#open.keys()]) this.#close(path)
   }

@@ -28,7 +28,7 @@ import { PlainLog } from './plain-log.ts'
 import { emptyArena, queueUnitsOf, SAMPLE_SIZES } from './sample-store.ts'
 
 const TESTDATA = join(import.meta.dirname, '../../testdata/store')
-const NO_LISTENER = { onMessage() {}, onRecord() {} }
+const NO_LISTENER = { onMessage() {}, onRecord() {}, onReplaced() {} }
 const NO_RAFT_LOG = { read: () => 0 }
 const scratch = mkdtempSync(join(tmpdir(), 'ringledger-plain-'))
 after(() => rmSync(scratch, { recursive: true }))
