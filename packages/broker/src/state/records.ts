@@ -42,7 +42,8 @@ export type StateRecord =
       group: string
       entries: [queueId: number, offset: number][]
     }
-  | SnapshotPart
+  /** A part of all tables, written now and then so that the records below may go. */
+  | (SnapshotPart & { kind: 'snapshot' })
 
 export const MAX_OFFSETS_PER_RECORD = 4096
 const MAX_DELAY_LEVEL = 256
