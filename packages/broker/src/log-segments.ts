@@ -50,7 +50,7 @@ export class LogFileSegments implements LogSegments {
   #plainSegments(): LogSegment[] {
     return (this.#parts.plain?.files ?? []).map(({ path, position, sizeBytes }) => ({
       endPosition: position + sizeBytes,
-      modifiedMs: statSync(path).mtimeMs,
+      modifiedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY,
     }))
   }
 
