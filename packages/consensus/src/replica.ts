@@ -166,6 +166,9 @@ export class Replica {
     this.#ticks++
     if (this.#leading) this.#publish()
     this.raft.tick()
+    // The next entries bring the commit position, too: only peers without any are told of it alone,
+    // and not at once. A message each would cost the one who waits for the next answer.
+    this.raft.flushCommit()
     this.#act()
     this.#replicator.tick()
   }
@@ -270,10 +273,6 @@ export class Replica {
     this.#publish()
     if (this.#leading) {
       this.#replicator.pumpAll()
-      // Peers that get no entries this turn hear of the commit position at once, not at the next
-      // heartbeat.
-      this.raft.flushCommit()
-      this.#act()
     } else {
       this.#replicator.pin()
     }

@@ -7,8 +7,9 @@
  * taking effects after each; report own appends (`appended`) before anything else is stepped; at
  * the end of the turn, if `replicate` was set, for each peer whose socket has room
  *     while ((plan = raft.nextAppend(peer))) send(raft.sendAppend(plan, end, lastIndex), bytes)
- * then `flushCommit()` and take effects once more. Hand disk work on in the order in which the
- * effects came, and report it in that order.
+ * and take effects once more; with each tick, or as often as you like, `flushCommit()` for peers
+ * that get no entries. Hand disk work on in the order in which the effects came, and report it in
+ * that order.
  */
 import type { NodeId } from './config.ts'
 import type { PeerMessage } from './messages.ts'

@@ -1,4 +1,6 @@
-/** Copies one file and proves it: what was written is synced, read back, and has the same digest. */
+/**
+ * Copies one file and proves it: what was written is synced, read back, and has the same digest.
+ */
 import {
   closeSync,
   fstatSync,
