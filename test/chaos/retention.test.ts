@@ -1,4 +1,6 @@
-/** Old parts of the log are deleted while a group runs: by an administrator, for one that was away. */
+/**
+ * Old parts of the log are deleted while a group runs: by an administrator, for one that was away.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'

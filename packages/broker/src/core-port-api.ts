@@ -103,7 +103,9 @@ export interface CorePort {
    * Leadership is to go to the follower with this broker id, -1 for any; `onTransferEnded` follows.
    */
   transfer(brokerId: number): void
-  /** Whole segments of the log below `position`, which this thread has applied, are to be deleted. */
+  /**
+   * Whole segments of the log below `position`, which this thread has applied, are to be deleted.
+   */
   trim(position: number): void
   /**
    * Publishes what was claimed, sent and appended since the last flush; the agent calls it once a

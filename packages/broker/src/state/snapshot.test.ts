@@ -1,4 +1,6 @@
-/** Snapshots in the log: made while the tables change, and taken by a member that lacks the rest. */
+/**
+ * Snapshots in the log: made while the tables change, and taken by a member that lacks the rest.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

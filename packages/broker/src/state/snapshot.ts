@@ -46,7 +46,9 @@ type SnapshotHead = Pick<SnapshotPart, 'position' | 'term'>
 /** JSON text of the rows of one part; a single row may be longer. */
 const PART_CHARACTERS: number = 64 * 1024
 
-/** Made as they are asked for, so that nobody waits for all of it; the tables may change meanwhile. */
+/**
+ * Made as they are asked for, so that nobody waits for all of it; the tables may change meanwhile.
+ */
 export function* snapshotParts(
   head: SnapshotHead,
   content: StateContent,

@@ -1,4 +1,7 @@
-/** The settings of a broker.conf that say when the log is deleted, as `broker-keys.ts` has the others. */
+/**
+ * The settings of a broker.conf that say when the log is deleted, as `broker-keys.ts` has the
+ * others.
+ */
 import { booleanSetting, integerSetting, type SettingsSchema, textSetting } from '@ringledger/base'
 import { areHours } from '@ringledger/broker'
 
