@@ -1,7 +1,7 @@
 /**
- * kill -9 of rollback and adopt at random moments: the same command comes to the same end, and until
- * then neither is anything half at its place nor does a broker start. KILLS: how often each is
- * killed.
+ * kill -9 of rollback and adopt at random moments: the same command comes to the same end, and
+ * until then neither is anything half at its place nor does a broker start. KILLS: how often each
+ * is killed.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -37,7 +46,7 @@ class World {
 
   constructor() {
     mkdirSync(this.source)
-    mkdirSync(this.root)
+    mkdirSync(join(this.root, 'commitlog'), { recursive: true })
   }
 
   open(options: Partial<PlainStoreBuilderOptions> = {}): this {
@@ -285,4 +294,22 @@ test('inner batches keep the queue that they had, and are refused where they hav
   world.add(batch, true)
   assert.throws(() => world.add(batch), { code: 'BAD_REQUEST', message: /has batch queues/ })
   world.builder.abandon()
+})
+
+test('a queue file has the time of its last message, by which 4.9.4 looks times up', () => {
+  const world = new World().open()
+  const log: Buffer[] = []
+  for (let queueOffset = 0; queueOffset < 13; queueOffset++) {
+    const parts = messageParts({ topic: 'T', storeTimestampMs: 5_000_000 + 1000 * queueOffset })
+    const bytes = Buffer.alloc(messageSize(parts))
+    encodeMessage(bytes, 0, parts)
+    log.push(bytes)
+    world.add({ topic: 'T', queueOffset, storeTimestampMs: 5_000_000 + 1000 * queueOffset })
+  }
+  writeFileSync(join(world.root, 'commitlog', '0'.repeat(20)), Buffer.concat(log))
+  world.builder.finish(world.end)
+  world.builder.close()
+  const queue = join(world.root, 'consumequeue', 'T', '0')
+  const times = readdirSync(queue).map((name) => statSync(join(queue, name)).mtimeMs)
+  assert.deepEqual(times, [5_009_000, 5_012_000])
 })

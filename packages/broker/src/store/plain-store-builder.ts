@@ -20,6 +20,7 @@ import { ConsumeQueues } from './consume-queues.ts'
 import { EntryPlan, PlanKind } from './entry-plan.ts'
 import { onDisk, syncDirectory, writeFully } from './file-io.ts'
 import { type IndexMark, KeyIndex } from './key-index.ts'
+import { setQueueFileTimes } from './queue-file-times.ts'
 import { StoppedQueues } from './stopped-queues.ts'
 
 export interface PlainStoreBuilderOptions {
@@ -175,7 +176,7 @@ export class PlainStoreBuilder {
     }
   }
 
-  /** The last steps, durable on return; may be repeated after a crash. */
+  /** The last steps, durable on return; may be repeated after a crash. The log is complete. */
   finish(sourceEnd: number): BuiltStore {
     const { expiredQueues, shortQueues } = this.#keepEnds(sourceEnd)
     const delayedPending = this.#settleDelays()
@@ -189,6 +190,7 @@ export class PlainStoreBuilder {
     this.#removeOurs()
     syncFiles(join(this.#options.rootDirectory, 'config'))
     syncFiles(target)
+    onDisk('times of queue files', () => setQueueFileTimes(this.#options.rootDirectory))
     this.#writeCheckpoint()
     const { units, queues } = this.#queues.totals
     return { queues, units, expiredQueues, delayedPending, shortQueues }

@@ -48,6 +48,7 @@ interface FileSizes {
 
 const DEFAULT_QUEUE_FILE_BYTES = 6_000_000
 const UNIT_BYTES = 20
+const SHOWN_LINES = 20
 
 export function addRollback(upgrade: Command, io: Io, exit: (code: number) => void): void {
   upgrade
@@ -86,7 +87,7 @@ async function run(
   exit: (code: number) => void,
 ): Promise<RollbackReport | undefined> {
   const progress = new Progress(store, io.stderr)
-  const log = (line: string): unknown => io.stderr.write(`${line}\n`)
+  const log = firstLines(io.stderr)
   try {
     const sizes = fileSizes(store, options.config)
     refuseTimers(store, options)
@@ -111,6 +112,15 @@ async function run(
     return undefined
   } finally {
     progress.end()
+  }
+}
+
+/** What is odd about one queue is often odd about all: the first lines tell enough. */
+function firstLines(sink: TextSink): (line: string) => void {
+  let lines = 0
+  return (line) => {
+    if (++lines <= SHOWN_LINES) sink.write(`${line}\n`)
+    else if (lines === SHOWN_LINES + 1) sink.write('further remarks are not shown\n')
   }
 }
 
