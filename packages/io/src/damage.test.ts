@@ -39,8 +39,8 @@ interface Sample {
  * A store of some small entries over several segments. With `isMarked` recovery resumes at its end,
  * else it goes through all of it.
  */
-function sample(isMarked = true): Sample {
-  const disk = new FakeDisk(seededRandom(7))
+function sample(isMarked = true, seed = 7): Sample {
+  const disk = new FakeDisk(seededRandom(seed))
   const seam = new StoreFake({ ...CONFIG, markEveryBytes: isMarked ? 1024 : 1024 ** 2 }, disk)
   seam.client.saveHardState(VOTE, 1)
   for (let index = 0; index < ENTRIES; index++) {
@@ -166,6 +166,29 @@ test('a bit flipped anywhere below an open store is found by a pass, and repaire
     if (path.includes('ringledger-')) continue
     if (isText) disk.flipBit(path, at, bit)
     assert.ok(disk.content(path).equals(before), what)
+  }
+})
+
+test('a repair that a kill left unsynced is durable once a pass has found it whole', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const { disk, seam, files } = sample(true, seed)
+    disk.flipBit(`${HOME}/data/${fileNameOfOffset(0)}`, 60, seed % 8)
+    scrub(seam.store)
+    const [position] = seam.store.holes.positions
+    const { endPosition } = seam.store.holes.at(position!)!
+    const before = seam.store.holes.positions.length
+    disk.trace = (operation) => {
+      if (operation === 'fdatasync') throw new Error('killed')
+    }
+    const whole = logOf(files).subarray(position, endPosition)
+    assert.throws(() => seam.store.repair(position!, whole), /killed/)
+    assert.equal(seam.store.holes.positions.length, before)
+    disk.trace = () => {}
+    disk.kill()
+    const again = new StoreFake(CONFIG, disk)
+    assert.deepEqual(scrub(again.store), [], 'the page cache has it whole')
+    disk.crash()
+    assert.deepEqual(scrub(new StoreFake(CONFIG, disk).store), [], `seed ${seed}`)
   }
 })
 

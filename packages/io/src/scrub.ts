@@ -2,7 +2,8 @@
  * Looks through a whole store for bytes that have changed since they were written: entries against
  * their checksums and the chain, fillers, index units against their entries, zeros behind the end,
  * the copies of term, vote and mark. What can be told from the rest is made anew at once; a damaged
- * entry becomes a hole, to be filled by a peer. Owns the cursor, which survives cuts and deletions.
+ * entry becomes a hole, to be filled by a peer. Owns the cursor, which survives cuts and deletions,
+ * and the invariant that what a pass found whole is durable.
  */
 import { assert } from '@ringledger/base'
 import { INDEX_UNIT_BYTES, writeIndexUnit } from '@ringledger/protocol'
@@ -127,12 +128,23 @@ export class Scrub {
     const from = this.#at.position
     const end = this.#parts.end()
     if (from >= end.position) {
+      this.#makeDurable(first.position, end.position)
       this.#phase = Phase.DATA_TAIL
       this.#tailAt = 0
       return 0
     }
     this.#walk(Math.min(end.position, from + maxBytes))
     return this.#at.position - from
+  }
+
+  /**
+   * A process that was killed in the middle of a repair leaves it in the page cache only: whole to
+   * every reader, and rotten again when power goes.
+   */
+  #makeDurable(from: number, to: number): void {
+    const { data, index } = this.#parts
+    data.syncRange(from, to)
+    index.syncFrom(this.#parts.first().index * INDEX_UNIT_BYTES)
   }
 
   /** Checks the entries from the cursor on that begin before `limit`, or up to damage. */

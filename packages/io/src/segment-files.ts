@@ -175,8 +175,13 @@ export class SegmentFiles {
 
   /** Makes bytes durable that this process may not have written itself, as recovery must. */
   syncFrom(position: number): void {
+    this.syncRange(position, this.endPosition)
+  }
+
+  /** As {@link syncFrom}, of the files that hold a byte of [from, to). */
+  syncRange(from: number, to: number): void {
     for (const base of this.#bases) {
-      if (base + this.segmentBytes > position) this.#file(base).sync()
+      if (base < to && base + this.segmentBytes > from) this.#file(base).sync()
     }
   }
 
