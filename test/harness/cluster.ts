@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly nodes: 1 | 3
   /** More lines for every broker.conf. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Nodes that may end while they start, and are out then. */
+  readonly mayEnd?: readonly string[]
   /** Fills the store of a node before its first start. */
   readonly prepare?: (id: string, store: string) => void
   /** More environment of a broker, asked at each of its starts. */
@@ -49,12 +51,14 @@ export class Cluster {
   readonly directory: string
   readonly #nodes: readonly Broker[]
   readonly #environment: ClusterOptions['environment']
+  readonly #mayEnd: readonly string[]
   readonly #removeData = (): void => rmSync(this.directory, { recursive: true, force: true })
   #nameServerProcess: OwnProcess | undefined
 
   private constructor(directory: string, basePort: number, options: ClusterOptions) {
     this.directory = directory
     this.#environment = options.environment
+    this.#mayEnd = options.mayEnd ?? []
     process.once('exit', this.#removeData)
     this.nameServer = `${HOST}:${basePort}`
     this.#nodes = Array.from({ length: options.nodes }, (_, index) => ({
@@ -229,8 +233,17 @@ export class Cluster {
       kvConfigPath: join(this.directory, 'kvConfig.json'),
     })
     await this.#startNameServer()
-    await Promise.all(this.#nodes.map((node) => this.#startNode(node)))
+    await Promise.all(this.#nodes.map((node) => this.#startFirst(node)))
     await this.whole()
+  }
+
+  async #startFirst(node: Broker): Promise<void> {
+    try {
+      await this.#startNode(node)
+    } catch (error) {
+      if (!this.#mayEnd.includes(node.id)) throw error
+      node.out = true
+    }
   }
 
   async #startNameServer(): Promise<void> {

@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   io: ['base', 'ring', 'protocol'],
   network: ['base', 'ring', 'protocol'],
   engine: ['base', 'ring', 'protocol', 'consensus', 'io', 'network'],
-  broker: ['base', 'ring', 'protocol', 'consensus', 'io', 'network', 'engine'],
+  broker: ['base', 'ring', 'protocol', 'consensus', 'io', 'network', 'engine', 'upgrade'],
   'name-server': ['base', 'protocol', 'network'],
   'ledger-cli': ['base', 'protocol', 'network', 'io', 'engine'],
   upgrade: ['base', 'protocol'],

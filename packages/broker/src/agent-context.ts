@@ -26,10 +26,12 @@ import type { BrokerReport } from './report.ts'
 import type { Answer, Ticket } from './request.ts'
 import { Retention } from './retention.ts'
 import type { BrokerSettings } from './settings.ts'
+import type { StateRecord } from './state/records.ts'
 import { StateChanges } from './state-changes.ts'
 import { BrokerStats } from './stats.ts'
 import type { StoreView } from './store-view.ts'
 import { SubscriptionGroups } from './subscription-groups.ts'
+import { TakeOverRecords } from './take-over-records.ts'
 import { Topics } from './topics.ts'
 
 /** Pulls that wait at once; more are answered as if there were no message. */
@@ -47,6 +49,8 @@ export interface AgentParts {
   readonly port: CorePort
   readonly store: StoreView
   readonly report: BrokerReport
+  /** What the group took over from brokers before it; absent: nothing. */
+  readonly takeOver?: readonly StateRecord[]
   readonly processId: number
   /** The files of this node's log. */
   readonly segments: LogSegments
@@ -89,6 +93,7 @@ export class AgentContext implements BrokerContext {
   readonly connections: Connections = new Connections()
   readonly calls: ClientCalls = new ClientCalls()
   readonly stats: BrokerStats = new BrokerStats()
+  readonly takeOver: TakeOverRecords
   readonly putCounts: PutCounts
   readonly dayTotals: DayTotals = new DayTotals()
   readonly deferred: ByteBudget = new ByteBudget(MAX_DEFERRED_BYTES)
@@ -155,6 +160,13 @@ export class AgentContext implements BrokerContext {
     this.relayTarget = new RelayTarget({ port, clock })
     this.leaderTransfer = new LeaderTransfer({ port, clock, answer })
     this.offsets = new ConsumerOffsets(store.state, this.changes)
+    this.takeOver = new TakeOverRecords({
+      records: parts.takeOver ?? [],
+      port,
+      clock,
+      storeHost: this.storeHost,
+      state: store.state,
+    })
     this.putCounts = new PutCounts(store.queues, this.stats, this.role)
   }
 

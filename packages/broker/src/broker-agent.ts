@@ -218,6 +218,7 @@ export class BrokerAgent {
     const { role, store } = context
     if (role.role !== 'leader' || role.serving) return
     if (store.dispatchedPosition < role.barrierEnd) return
+    if (!context.takeOver.settled(role.term)) return
     context.port.serving(role.term, context.topics.nextOffsets())
     role.serving = true
     this.#schedule.start()

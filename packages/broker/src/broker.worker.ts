@@ -18,6 +18,7 @@ import { BrokerStore } from './store/broker-store.ts'
 import { isNoSpace } from './store/file-io.ts'
 import { JoinedLog } from './store/joined-log.ts'
 import { PlainLog } from './store/plain-log.ts'
+import { readTakeOverRecords } from './take-over-records.ts'
 import { topicsNote } from './topics-note.ts'
 import {
   type BrokerNote,
@@ -98,6 +99,9 @@ agent = new BrokerAgent({
   random: Math.random,
   port,
   store,
+  takeOver: readTakeOverRecords(settings.storePathRootDir, (line) =>
+    note({ kind: 'log', level: 'warn', line }),
+  ),
   processId: process.pid,
   damagedEntries: () => Atomics.load(damagedWord, 0),
   segments: new LogFileSegments({

@@ -17,6 +17,7 @@ import { LocalSubmit } from './local-submit.ts'
 import { LogOrder } from './log-order.ts'
 import { makeSendFront, makeSendResponder } from './make-send-front.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
+import type { OldLogExchange } from './old-log/exchange.ts'
 import { PendingSends } from './pending-sends.ts'
 import { RemoteFronts } from './remote-fronts.ts'
 import { SendAnswers, type SendOwner } from './send-answers.ts'
@@ -53,6 +54,8 @@ export class CoreThread {
   readonly #diskFullWord: Int32Array
   readonly #damagedWord: Int32Array
   readonly #logStartWord: BigInt64Array
+  /** Answers members that are at their first start; made when the first one asks. */
+  #oldLogs: Promise<OldLogExchange> | undefined
   #diskFailed = false
 
   constructor(data: CoreWorkerData, note: (note: CoreNote) => void) {
@@ -125,6 +128,14 @@ export class CoreThread {
         this.#note({ kind: 'role', role, term, leaderId, reason })
       },
       onCommit: () => this.#agent.onCommit(),
+      onForeign: (from, message, payload, start, end) => {
+        // The bytes are valid during this call only.
+        const kept = Buffer.from(payload.subarray(start, end))
+        this.#oldLogs ??= this.#openOldLogs()
+        void this.#oldLogs.then((exchange) =>
+          exchange.onMessage(from, message, kept, 0, kept.length),
+        )
+      },
       onStorageFailed: () => {
         this.#diskFailed = true
       },
@@ -149,6 +160,18 @@ export class CoreThread {
       },
       log: (level, line) => this.#log(level, line),
     }
+  }
+
+  /** Loaded late: most groups never need it. */
+  async #openOldLogs(): Promise<OldLogExchange> {
+    const [{ OldLogExchange }, { OldLogCopy }] = await Promise.all([
+      import('./old-log/exchange.ts'),
+      import('./old-log/copy.ts'),
+    ])
+    const copy = new OldLogCopy(this.#settings)
+    return new OldLogExchange(this.#settings.dLegerSelfId, copy, (to, message, pieces) =>
+      this.#ledger.sendForeign(to, message, pieces),
+    )
   }
 
   #tellDamage(): void {

@@ -36,8 +36,10 @@ export interface NodeSettings extends BrokerSettings {
   readonly heartbeatIntervalMs: number
 
   readonly storePathRootDir: string
-  /** Directory of the old (non-DLedger) commit log; only looked at when a store is taken over. */
+  /** Directory of the commit log from before DLedger mode. */
   readonly storePathCommitLog: string
+  /** Members whose old commit log a first start does not wait for: the operator's word. */
+  readonly oldCommitLogWithoutIds?: readonly string[]
   /**
    * Directory of the data segments; `<storePathRootDir>/dledger-<selfId>/data` unless configured.
    */

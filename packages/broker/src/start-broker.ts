@@ -14,7 +14,7 @@ import { BrokerThreads, whenEnded } from './broker-threads.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
-import { takeOverOldLog } from './old-log.ts'
+import { prepareOldLog } from './old-log/prepare.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import {
   allocateShared,
@@ -150,13 +150,7 @@ class BrokerProcess implements RunningBroker {
     const settings = this.#settings
     refuseHalfAdopted(settings.storePathRootDir)
     const { store } = ledgerSettingsOf(settings)
-    const oldLog = takeOverOldLog(settings.storePathCommitLog, store, this.#log)
-    if (oldLog.files.length > 0 && settings.peers.length > 1) {
-      throw new LedgerError(
-        'BAD_CONFIG',
-        `${oldLog.files[0]!.path} is of a plain commit log, which this version serves in groups of one`,
-      )
-    }
+    const oldLog = await prepareOldLog(settings, this.#log)
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
     const { worker: io, recovered } = await startIoWorker({

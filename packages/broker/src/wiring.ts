@@ -8,7 +8,7 @@ import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { ANSWER_RING_BYTES, PORT_RING_BYTES } from './core-port-frames.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import type { NodeSettings } from './node-settings.ts'
-import type { OldLog } from './old-log.ts'
+import type { OldLog } from './old-log/take-over.ts'
 import { COMPLETION_RING_BYTES, SUBMIT_RING_BYTES } from './submit-frames.ts'
 
 /** Memory between one network worker and the core and broker threads. */

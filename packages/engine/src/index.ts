@@ -4,6 +4,7 @@
  */
 export { type ErrorCode, LedgerError } from '@ringledger/base'
 export { startIoWorker } from '@ringledger/io'
+export type { ForeignMessage } from './foreign-message.ts'
 export type {
   Appended,
   Ledger,

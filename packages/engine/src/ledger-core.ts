@@ -26,10 +26,17 @@ import {
   LogFileReader,
   type Recovered,
 } from '@ringledger/io'
-import { type NetworkLog, PeerHub, type PeerHubHandlers, type Turn } from '@ringledger/network'
+import {
+  type NetworkLog,
+  PeerHub,
+  type PeerHubHandlers,
+  type PeerPiece,
+  type Turn,
+} from '@ringledger/network'
 import { CHANNEL_NORMAL } from '@ringledger/protocol'
 import { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { catchUpReader } from './catch-up-reader.ts'
+import { type ForeignMessage, isForeign } from './foreign-message.ts'
 import type { LedgerSettings } from './settings.ts'
 import type { LedgerShared } from './shared.ts'
 
@@ -64,6 +71,14 @@ export interface LedgerCoreHooks extends Omit<ReplicaHooks, 'log' | 'onTransferE
   onFound?(finding: Finding): void
   /** A damaged entry is whole again. */
   onRepaired?(position: number): void
+  /** A message of the importer's own kind (`isForeign`) came from a peer. */
+  onForeign?(
+    from: string,
+    message: ForeignMessage,
+    payload: Buffer,
+    start: number,
+    end: number,
+  ): void
   /** The answer to `scrub`. */
   onScrubbed?(): void
   log: NetworkLog
@@ -141,6 +156,11 @@ export class LedgerCore {
   async start(): Promise<void> {
     if (this.#settings.members.length > 0) await this.#hub.listen()
     this.#ticker = setInterval(() => this.tick(), TICK_MS)
+  }
+
+  /** A message of the importer's own kind; false when the peer is not connected or busy. */
+  sendForeign(to: string, message: ForeignMessage, pieces: readonly PeerPiece[]): boolean {
+    return this.#hub.send(to, message as unknown as PeerMessage, pieces)
   }
 
   /** First half of a turn's end: what the IO worker did since. */
@@ -325,7 +345,9 @@ export class LedgerCore {
     return {
       onMessage: (from, message, payload, start, end) => {
         touch()
-        if (isRepairMessage(message)) {
+        if (isForeign(message)) {
+          this.#hooks.onForeign?.(from, message, payload, start, end)
+        } else if (isRepairMessage(message)) {
           this.#repairer.onMessage(from, message, payload, start, end)
         } else {
           this.replica.onPeerMessage(from, message, payload, start, end)

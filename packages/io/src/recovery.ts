@@ -31,7 +31,6 @@ import { findSpans } from './term-spans.ts'
 const PROOF_UNITS = 262_144
 /** More damaged entries than this are a lost disk, not rot. */
 const MAX_HOLES = 1024
-/** Single entries here and there are read with a small window. */
 const SINGLE_WINDOW_BYTES: number = 64 * 1024
 
 /**

@@ -15,6 +15,8 @@ export interface Hello {
   readonly maxEntryBytes: number
   /** It knows the messages of repair; absent in what older releases send. */
   readonly repairs?: boolean
+  /** It answers questions about its old commit log; absent in what older releases send. */
+  readonly oldLogs?: boolean
   /** Set by the side that was dialled when it will not have the other one. */
   readonly refusal?: string
 }
@@ -30,8 +32,9 @@ function isName(value: unknown): value is string {
 /** A received HELLO with the types it must have, or undefined. */
 export function asHello(value: unknown): Hello | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, group, selfId, targetId, segmentBytes, maxEntryBytes, refusal, repairs } =
+  const { version, group, selfId, targetId, segmentBytes, maxEntryBytes, refusal } =
     value as Partial<Hello>
+  const { repairs, oldLogs } = value as Partial<Hello>
   if (
     typeof version !== 'number' ||
     !isName(group) ||
@@ -43,7 +46,11 @@ export function asHello(value: unknown): Hello | undefined {
     return undefined
   }
   const known = { version, group, selfId, targetId, segmentBytes, maxEntryBytes }
-  const hello = repairs === true ? { ...known, repairs } : known
+  const hello = {
+    ...known,
+    ...(repairs === true ? { repairs } : {}),
+    ...(oldLogs === true ? { oldLogs } : {}),
+  }
   if (typeof refusal !== 'string') return hello
   return { ...hello, refusal: refusal.slice(0, MAX_REFUSAL_CHARACTERS).replace(/\p{Cc}/gu, ' ') }
 }

@@ -148,6 +148,12 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     return link?.up === true && link.repairs
   }
 
+  /** Whether a peer is connected that may be asked about its old commit log. */
+  oldLogs(id: string): boolean {
+    const link = this.#links.get(id)
+    return link?.up === true && link.oldLogs
+  }
+
   isConnected(id: string): boolean {
     return this.#links.get(id)?.up ?? false
   }
@@ -195,6 +201,7 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
     link.up = true
     link.wasUp = true
     link.repairs = hello.repairs === true
+    link.oldLogs = hello.oldLogs === true
     this.#greeting.delete(link)
     this.#replace(link)
     this.#dialers.get(link.peerId)?.succeeded()
@@ -255,7 +262,16 @@ export class PeerHub<Message extends PeerMessage = PeerMessage> implements PeerL
   #hello(targetId: string): Hello {
     const { group, segmentBytes, maxEntryBytes, selfId } = this.#options
     const version = PEER_PROTOCOL_VERSION
-    return { version, group, selfId, targetId, segmentBytes, maxEntryBytes, repairs: true }
+    return {
+      version,
+      group,
+      selfId,
+      targetId,
+      segmentBytes,
+      maxEntryBytes,
+      repairs: true,
+      oldLogs: true,
+    }
   }
 
   #startDialer(peer: PeerAddress): void {

@@ -56,6 +56,8 @@ export class PeerLink implements ByteTaker {
   wasUp = false
   /** The other side knows the messages of repair. */
   repairs = false
+  /** The other side answers questions about its old commit log. */
+  oldLogs = false
   /** Ticks of the owner's clock since something came. */
   silentTicks = 0
 

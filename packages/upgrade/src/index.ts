@@ -16,9 +16,10 @@ export {
   compareReports,
   type TableDifference,
 } from './compare.ts'
-export { type Difference, findDifference } from './first-difference.ts'
-export { readReport } from './read-report.ts'
+export { type Difference, findDifference, firstDifference } from './first-difference.ts'
+export { parseReport, readReport } from './read-report.ts'
 export * from './report.ts'
 export { rollbackStore } from './rollback/rollback.ts'
 export * from './rollback/rollback-types.ts'
-export { type SurveyOptions, surveyStore } from './survey.ts'
+export type { LogFile } from './store-files.ts'
+export { type SurveyOptions, surveyFile, surveyStore } from './survey.ts'

@@ -15,9 +15,14 @@ export function readReport(path: string): StoreReport {
   } catch {
     throw notAReport(path, 'it is no JSON')
   }
-  const problem = shapeProblem(parsed)
-  if (problem !== undefined) throw notAReport(path, problem)
-  return parsed as StoreReport
+  return parseReport(parsed, path)
+}
+
+/** @throws LedgerError BAD_REQUEST when the value, which came from `source`, is no report. */
+export function parseReport(value: unknown, source: string): StoreReport {
+  const problem = shapeProblem(value)
+  if (problem !== undefined) throw notAReport(source, problem)
+  return value as StoreReport
 }
 
 function notAReport(path: string, why: string): LedgerError {

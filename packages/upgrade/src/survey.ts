@@ -2,15 +2,16 @@
  * Looks at one store and reports: all files of its commit log scanned in parallel, its tables, and
  * what is wrong with it by itself. Reads only.
  */
+import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { Piscina } from 'piscina'
 import { readConfigTables } from './config-tables.ts'
-import type { FileScan } from './file-scan.ts'
+import type { FileScan, ScanRequest } from './file-scan.ts'
 import type { ScanTask, TailTask } from './file-scan.worker.ts'
+import { scan, tail as tailOf } from './file-scan.worker.ts'
 import { joinFeatures, joinQueues } from './message-tally.ts'
 import { findProblems } from './problems.ts'
-import { type Mark, REPORT_VERSION, type StoreReport } from './report.ts'
+import { type FileReport, type Mark, REPORT_VERSION, type StoreReport } from './report.ts'
 import { findStore, type StoreFiles, type StorePaths } from './store-files.ts'
 
 export interface SurveyOptions extends StorePaths {
@@ -70,14 +71,34 @@ function endOf(scans: readonly FileScan[]): number {
   return last?.file.endOffset ?? scans[0]?.file.offset ?? 0
 }
 
-async function scanAll(files: StoreFiles, options: SurveyOptions): Promise<FileScan[]> {
-  if (files.log.length === 0) return []
+/** Less is looked at sooner than a thread has started. */
+const POOL_FROM_BYTES = 32 * 1024 * 1024
+
+interface Pool {
+  scan(task: ScanTask): Promise<FileScan>
+  tail(task: TailTask): Promise<Mark[]>
+  destroy(): Promise<void>
+}
+
+async function makePool(bytes: number, jobs: number | undefined): Promise<Pool> {
+  if (bytes < POOL_FROM_BYTES) return { scan, tail: tailOf, destroy: async () => {} }
+  const { Piscina } = await import('piscina')
   const pool = new Piscina({
     filename: WORKER.href,
-    ...(options.jobs === undefined ? {} : { maxThreads: options.jobs }),
+    ...(jobs === undefined ? {} : { maxThreads: jobs }),
   })
+  return {
+    scan: (task) => pool.run(task, { name: 'scan' }) as Promise<FileScan>,
+    tail: (task) => pool.run(task, { name: 'tail' }) as Promise<Mark[]>,
+    destroy: () => pool.destroy(),
+  }
+}
+
+async function scanAll(files: StoreFiles, options: SurveyOptions): Promise<FileScan[]> {
+  if (files.log.length === 0) return []
   const progress = new Float64Array(new SharedArrayBuffer(files.log.length * 8))
   const totalBytes = files.log.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const pool = await makePool(totalBytes, options.jobs)
   const tell = (): void => {
     options.onProgress?.(
       progress.reduce((sum, bytes) => sum + bytes, 0),
@@ -91,7 +112,7 @@ async function scanAll(files: StoreFiles, options: SurveyOptions): Promise<FileS
       files.log.map(({ path, offset, sizeBytes }, slot) => {
         const digestAt = wanted.filter((at) => at > offset && at <= offset + sizeBytes)
         const task: ScanTask = { kind: 'file', path, offset, digestAt, progress, slot }
-        return pool.run(task, { name: 'scan' }) as Promise<FileScan>
+        return pool.scan(task)
       }),
     )
     tell()
@@ -106,7 +127,7 @@ async function scanAll(files: StoreFiles, options: SurveyOptions): Promise<FileS
 async function addTail(
   scans: readonly FileScan[],
   files: StoreFiles,
-  pool: Piscina,
+  pool: Pool,
 ): Promise<FileScan[]> {
   const last = scans.findLastIndex(({ file }) => file.messages > 0)
   return await Promise.all(
@@ -114,8 +135,24 @@ async function addTail(
       const { path } = files.log[at] ?? { path: '' }
       if (at !== last) return scan
       const task: TailTask = { kind: 'tail', path, file: scan.file }
-      const tail = (await pool.run(task, { name: 'tail' })) as Mark[]
+      const tail = await pool.tail(task)
       return { ...scan, file: { ...scan.file, tail } }
     }),
   )
+}
+
+/**
+ * One log file looked at again, in a thread of its own: what it holds, with digests at `digestAt`
+ * besides.
+ */
+export async function surveyFile(request: ScanRequest): Promise<FileReport> {
+  const pool = await makePool(statSync(request.path).size, 1)
+  try {
+    const progress = new Float64Array(new SharedArrayBuffer(8))
+    const task: ScanTask = { kind: 'file', ...request, progress, slot: 0 }
+    const { file } = await pool.scan(task)
+    return file
+  } finally {
+    await pool.destroy()
+  }
 }

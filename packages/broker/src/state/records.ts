@@ -45,6 +45,12 @@ export type StateRecord =
   /** A part of all tables, written now and then so that the records below may go. */
   | (SnapshotPart & { kind: 'snapshot' })
 
+  /**
+   * Between the two stand all tables that a group took over from brokers before it: the first
+   * empties what was there.
+   */
+  | { kind: 'takeOver'; step: 'begin' | 'end' }
+
 export const MAX_OFFSETS_PER_RECORD = 4096
 const MAX_DELAY_LEVEL = 256
 
@@ -112,6 +118,10 @@ export function readRecord(value: unknown): StateRecord | string {
       return isName(value.group)
         ? { kind: 'deleteGroup', group: value.group, cleanOffset: value.cleanOffset === true }
         : 'a deleted group has a name'
+    case 'takeOver':
+      return value.step === 'begin' || value.step === 'end'
+        ? { kind: 'takeOver', step: value.step }
+        : 'a takeover begins or ends'
     case 'offsets':
     case 'delay':
     case 'resetOffset':

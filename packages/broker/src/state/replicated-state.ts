@@ -39,6 +39,8 @@ export interface StateContent {
   groups: Iterable<GroupConfig>
   offsets: Iterable<[topic: string, group: string, queueId: number, offset: number]>
   delayOffsets: Iterable<[level: number, offset: number]>
+  /** What brokers before this group left is in the log. */
+  takenOver: boolean
 }
 
 type TableName = 'topics' | 'groups' | 'offsets' | 'delayOffsets'
@@ -58,6 +60,7 @@ export class ReplicatedState {
   #appliedPosition = 0
   #snapshotPosition = 0
   readonly #snapshots = new SnapshotTracker()
+  #takenOver = false
 
   constructor(
     content?: Partial<StateContent>,
@@ -96,6 +99,12 @@ export class ReplicatedState {
   /** Term of the newest barrier. */
   get term(): number {
     return this.#term
+  }
+
+  /** What brokers before this group left is in the log. */
+  get takenOver(): boolean {
+    // The log's beginning goes only once a snapshot of the tables is behind it.
+    return this.#takenOver || this.#snapshotPosition > 0
   }
 
   get appliedPosition(): number {
@@ -189,6 +198,7 @@ export class ReplicatedState {
       groups: this.#groups.values(),
       offsets: this.#allOffsets(),
       delayOffsets: this.#delayOffsets.entries(),
+      takenOver: this.#takenOver,
     }
   }
 
@@ -196,6 +206,7 @@ export class ReplicatedState {
     this.#appliedPosition = content.appliedPosition ?? 0
     this.#term = content.term ?? 0
     this.#snapshotPosition = content.snapshotPosition ?? 0
+    this.#takenOver = content.takenOver ?? false
     this.#topicsVersion = content.topicsVersion ?? this.#topicsVersion
     this.#groupsVersion = content.groupsVersion ?? this.#groupsVersion
     this.#offsetsVersion = content.offsetsVersion ?? this.#offsetsVersion
@@ -259,7 +270,23 @@ export class ReplicatedState {
         if (position >= 0) this.#snapshotPosition = position
         return
       }
+      case 'takeOver':
+        if (record.step === 'end') this.#takenOver = true
+        else if (!this.#takenOver) this.#empty()
+        return
     }
+  }
+
+  /** Of what a node's own files said: what all of the group take over follows. */
+  #empty(): void {
+    this.#topics.clear()
+    this.#groups.clear()
+    this.#offsets.remove(() => true)
+    this.#delayOffsets.clear()
+    this.#topicsVersion = this.#next(this.#topicsVersion)
+    this.#groupsVersion = this.#next(this.#groupsVersion)
+    this.#offsetsVersion = this.#next(this.#offsetsVersion)
+    this.#delayVersion = this.#next(this.#delayVersion)
   }
 
   #problemOf(record: StateRecord): string | undefined {

@@ -11,11 +11,13 @@ import { formatChecksummed, verifyChecksummed } from './checksummed-json.ts'
 import { readText, replaceText } from './config-file.ts'
 import {
   type DataVersion,
+  type GroupConfig,
   isCount,
   isObject,
   readDataVersion,
   readGroupConfig,
   readTopicConfig,
+  type TopicConfig,
 } from './configs.ts'
 import type { ReplicatedState, StateContent } from './replicated-state.ts'
 
@@ -54,32 +56,21 @@ export class StateFiles {
    * gone from the log.
    */
   load(): StateContent {
-    const topics = this.#read(TOPICS)
-    const groups = this.#read(GROUPS)
-    const offsets = this.#read(OFFSETS) ?? this.#read(LMQ_OFFSETS)
-    const delay = this.#read(DELAY)
+    const found = readTables((name) => this.#read(name))
     const ours = this.#read(STATE)
-    const found: Versions = {
-      topicsVersion: readDataVersion(topics?.dataVersion),
-      groupsVersion: readDataVersion(groups?.dataVersion),
-      offsetsVersion: readDataVersion(offsets?.dataVersion),
-      delayVersion: readDataVersion(delay?.dataVersion),
-    }
     const recorded = ours === undefined ? undefined : versionsOf(ours)
     const isWhole = recorded !== undefined && isAtLeast(found, recorded)
     const appliedPosition = isWhole ? countOf(ours?.appliedPosition) : 0
     this.#savedPosition = appliedPosition
     return {
+      ...found,
       appliedPosition,
       term: isWhole ? countOf(ours?.term) : 0,
       snapshotPosition: isWhole ? countOf(ours?.snapshotPosition) : 0,
+      takenOver: isWhole && ours?.takenOver === true,
       // Counted on from what was recorded, so that records applied again give the same versions
       // again.
-      ...(isWhole ? recorded : found),
-      topics: readTable(TOPICS, topics?.topicConfigTable, readTopicConfig),
-      groups: readTable(GROUPS, groups?.subscriptionGroupTable, readGroupConfig),
-      offsets: readOffsets(offsets?.offsetTable),
-      delayOffsets: readDelayOffsets(delay?.offsetTable),
+      ...(isWhole ? recorded : {}),
     }
   }
 
@@ -93,14 +84,15 @@ export class StateFiles {
     if (differs('groupsVersion')) this.#write(GROUPS, groupsFile(content))
     if (differs('offsetsVersion')) this.#write(OFFSETS, offsetsFile(content))
     if (differs('delayVersion')) this.#write(DELAY, delayFile(content))
-    const { appliedPosition, term, snapshotPosition } = content
+    const { appliedPosition, term, snapshotPosition, takenOver } = content
     const versions: Versions = {
       topicsVersion: content.topicsVersion,
       groupsVersion: content.groupsVersion,
       offsetsVersion: content.offsetsVersion,
       delayVersion: content.delayVersion,
     }
-    this.#write(STATE, { appliedPosition, term, snapshotPosition, ...versions })
+    const counts = { appliedPosition, term, snapshotPosition, takenOver }
+    this.#write(STATE, { ...counts, ...versions })
     this.#saved = versions
     this.#savedPosition = appliedPosition
     return true
@@ -117,6 +109,32 @@ export class StateFiles {
       if (!isObject(value)) throw new LedgerError('CORRUPT', 'not an object')
       return value
     })
+  }
+}
+
+/** What table files hold. */
+export interface TableContent extends Versions {
+  readonly topics: TopicConfig[]
+  readonly groups: GroupConfig[]
+  readonly offsets: [topic: string, group: string, queueId: number, offset: number][]
+  readonly delayOffsets: [level: number, offset: number][]
+}
+
+/** `read` gives a file's parsed text, undefined where there is none. @throws LedgerError CORRUPT */
+export function readTables(read: (name: string) => Fields | undefined): TableContent {
+  const topics = read(TOPICS)
+  const groups = read(GROUPS)
+  const offsets = read(OFFSETS) ?? read(LMQ_OFFSETS)
+  const delay = read(DELAY)
+  return {
+    topicsVersion: readDataVersion(topics?.dataVersion),
+    groupsVersion: readDataVersion(groups?.dataVersion),
+    offsetsVersion: readDataVersion(offsets?.dataVersion),
+    delayVersion: readDataVersion(delay?.dataVersion),
+    topics: readTable(TOPICS, topics?.topicConfigTable, readTopicConfig),
+    groups: readTable(GROUPS, groups?.subscriptionGroupTable, readGroupConfig),
+    offsets: readOffsets(offsets?.offsetTable),
+    delayOffsets: readDelayOffsets(delay?.offsetTable),
   }
 }
 

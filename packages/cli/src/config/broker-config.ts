@@ -125,6 +125,7 @@ function toSettings(
     nameServers: splitList(keys.namesrvAddr),
     peers: peersOf(keys.dLegerPeers),
     preferredLeaderIds: splitList(keys.preferredLeaderId),
+    oldCommitLogWithoutIds: splitList(keys.oldCommitLogWithout),
     registerNameServerPeriodMs: keys.registerNameServerPeriod,
     networkThreads: keys.sendMessageThreadPoolNums,
     threads: threads === 'separate' ? 'separate' : 'folded',

@@ -54,6 +54,7 @@ export interface BrokerKeys extends RetentionKeys {
 
   storePathRootDir: string
   storePathCommitLog: string
+  oldCommitLogWithout: string
   storePathDLedgerCommitLog: string
   flushDiskType: 'SYNC_FLUSH' | 'ASYNC_FLUSH'
   mappedFileSizeCommitLog: number
@@ -238,6 +239,7 @@ const groupKeys: Part<GroupKey> = {
 type StoreKey =
   | 'storePathRootDir'
   | 'storePathCommitLog'
+  | 'oldCommitLogWithout'
   | 'storePathDLedgerCommitLog'
   | 'flushDiskType'
   | 'mappedFileSizeCommitLog'
@@ -255,6 +257,10 @@ const storeKeys: Part<StoreKey> = {
   }),
   storePathCommitLog: textSetting({
     doc: 'Directory of a commit log from before DLedger. Default: <storePathRootDir>/commitlog.',
+    defaultValue: '',
+  }),
+  oldCommitLogWithout: textSetting({
+    doc: 'Members, n1;n2, whose old commit log the first start of a group does not wait for: it may begin without messages that only they have. Without it all members are waited for. RingLedger only.',
     defaultValue: '',
   }),
   storePathDLedgerCommitLog: textSetting({

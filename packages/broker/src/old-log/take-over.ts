@@ -9,14 +9,14 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync
 import { basename, dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { NodeDisk, type StoreConfig, storeLayout } from '@ringledger/io'
-import { onDisk, onSync, syncDirectory, writeFully } from './store/file-io.ts'
-import { PlainLog, type PlainLogFile, plainLogFiles } from './store/plain-log.ts'
+import { onDisk, onSync, syncDirectory, writeFully } from '../store/file-io.ts'
+import { PlainLog, type PlainLogFile, plainLogFiles } from '../store/plain-log.ts'
 import {
   PLAIN_BLANK_BYTES,
   PLAIN_BLANK_MAGIC,
   PlainKind,
   PlainWindow,
-} from './store/plain-window.ts'
+} from '../store/plain-window.ts'
 
 /** Plain data: it travels to the broker thread. */
 export interface OldLog {
@@ -26,7 +26,7 @@ export interface OldLog {
   readonly dividedPosition: number
 }
 
-export type OldLogReport = (level: 'info' | 'warn', line: string) => void
+export type OldLogReport = (level: 'info' | 'warn' | 'error', line: string) => void
 
 /** Apache skips directories there. */
 const ASIDE = 'ringledger-aside'
