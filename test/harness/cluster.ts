@@ -7,12 +7,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before } from 'node:test'
-import { RequestCode } from '@ringledger/protocol'
 import { freeBasePort } from '../support/ports.ts'
 import { ROOT } from '../support/run-command.ts'
 import { eventually } from './eventually.ts'
 import { OwnProcess } from './line-process.ts'
-import { ask, brokerIds, leaderOf } from './name-server.ts'
+import { brokerIds, createTopic, leaderOf } from './name-server.ts'
 
 export const CLUSTER_NAME = 'TestCluster'
 export const BROKER_NAME = 'TestGroup'
@@ -193,23 +192,7 @@ export class Cluster {
 
   /** Makes a topic at the leader and resolves when its route is known. */
   async createTopic(topic: string, queues = 8): Promise<void> {
-    const ext = {
-      topic,
-      defaultTopic: 'TBW102',
-      readQueueNums: String(queues),
-      writeQueueNums: String(queues),
-      perm: '6',
-      topicFilterType: 'SINGLE_TAG',
-      topicSysFlag: '0',
-      order: 'false',
-    }
-    await ask(this.addressOf(await this.leader()), {
-      code: RequestCode.UPDATE_AND_CREATE_TOPIC,
-      ext,
-    })
-    await eventually(async () => await leaderOf(this.nameServer, topic), {
-      what: `a route of ${topic}`,
-    })
+    await createTopic(this.addressOf(await this.leader()), this.nameServer, topic, queues)
   }
 
   /** The last lines of every log, for a test that failed. */

@@ -7,6 +7,7 @@ import {
   RequestCode,
   ResponseCode,
 } from '@ringledger/protocol'
+import { eventually } from './eventually.ts'
 
 const TIMEOUT_MS = 2_000
 
@@ -26,6 +27,30 @@ export async function ask(
   } finally {
     client.close()
   }
+}
+
+/** Makes a topic at that broker and resolves when the name server knows its route. */
+export async function createTopic(
+  address: string,
+  nameServer: string,
+  topic: string,
+  queues: number,
+): Promise<void> {
+  const ext = {
+    topic,
+    defaultTopic: 'TBW102',
+    readQueueNums: String(queues),
+    writeQueueNums: String(queues),
+    perm: '6',
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: '0',
+    order: 'false',
+  }
+  // Made twice it is the same topic.
+  await eventually(() => ask(address, { code: RequestCode.UPDATE_AND_CREATE_TOPIC, ext }), {
+    what: `topic ${topic}`,
+  })
+  await eventually(async () => await leaderOf(nameServer, topic), { what: `a route of ${topic}` })
 }
 
 /** Addresses of the brokers of the group by id; 0 is the leader. */

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { RequestCode } from '@ringledger/protocol'
 import { eventually } from '../harness/eventually.ts'
 import { OwnProcess } from '../harness/line-process.ts'
-import { ask, brokerIds } from '../harness/name-server.ts'
+import { ask, brokerIds, createTopic } from '../harness/name-server.ts'
 import { ProgramCache } from '../support/program-cache.ts'
 
 export type ApacheVersion = '5.4.0' | '4.9.4'
@@ -16,7 +16,7 @@ export type Settings = Readonly<Record<string, string>>
 export const APACHE_VERSIONS: readonly ApacheVersion[] = ['5.4.0', '4.9.4']
 
 const CACHE = new ProgramCache('ringledger-test', 8 * 60_000)
-const START_LIMIT_MS = 90_000
+const START_LIMIT_MS = 300_000
 /** A leader's from when it takes messages; until then it is what its configuration says. */
 const LEADER_ROLE = 'brokerRole=SYNC_MASTER'
 const SHOWN_LOG_LINES = 60
@@ -94,6 +94,10 @@ export class ApacheBroker {
       throw error
     }
     return broker
+  }
+
+  async createTopic(topic: string, queues: number): Promise<void> {
+    await createTopic(this.address, this.settings.namesrvAddr ?? '', topic, queues)
   }
 
   /** Resolves when the name server knows it as broker `id`; that may take half a minute. */

@@ -8,8 +8,10 @@ import { createHash } from 'node:crypto'
 import { RemotingClient, type RequestInit } from '@ringledger/network'
 import {
   decodeMessage,
+  PHYSICAL_OFFSET_AT,
   PropertyName,
   parseJsonBody,
+  preparedTransactionOffsetAt,
   type RemotingCommand,
   RequestCode,
   ResponseCode,
@@ -20,16 +22,17 @@ const BATCH = 32
 const WITH_SUBSCRIPTION = '4'
 const READER = 'content-reader'
 
-/** One stored message; equal ones are equal in every byte, `digest` says. */
+/** One stored message; with equal fields they are equal in every byte. */
 export interface Content {
   readonly topic: string
   readonly queueId: number
   readonly queueOffset: number
   readonly physicalOffset: number
+  readonly preparedTransactionOffset: number
   readonly sysFlag: number
   readonly storeTimestampMs: number
   readonly properties: ReadonlyMap<string, string>
-  /** SHA-256 of all of the message's bytes as stored. */
+  /** SHA-256 of the message as stored, its two offsets above taken for 0. */
   readonly digest: string
 }
 
@@ -42,7 +45,7 @@ export interface QueueContent {
 /** By `topic/queueId`; queues that never had a message left out. */
 export type BrokerContent = ReadonlyMap<string, QueueContent>
 
-export class BrokerReader {
+export class ContentReader {
   readonly #client: RemotingClient
   readonly #address: string
 
@@ -52,11 +55,11 @@ export class BrokerReader {
   }
 
   /** Runs `use` with a connection to the broker. */
-  static async at<T>(address: string, use: (reader: BrokerReader) => Promise<T>): Promise<T> {
+  static async at<T>(address: string, use: (reader: ContentReader) => Promise<T>): Promise<T> {
     const client = new RemotingClient()
     await client.connect(address)
     try {
-      return await use(new BrokerReader(client, address))
+      return await use(new ContentReader(client, address))
     } finally {
       await client.close()
     }
@@ -187,10 +190,15 @@ function contents(bytes: Buffer): Content[] {
 function contentAt(bytes: Buffer, at: number): { content: Content; end: number } {
   const message = decodeMessage(bytes, at)
   const end = at + message.totalSize
-  const { topic, queueId, queueOffset, physicalOffset, sysFlag, storeTimestampMs } = message
-  const digest = createHash('sha256').update(bytes.subarray(at, end)).digest('hex')
-  const place = { topic, queueId, queueOffset, physicalOffset, sysFlag, storeTimestampMs }
-  return { content: { ...place, properties: message.properties, digest }, end }
+  const { topic, queueId, queueOffset, sysFlag, storeTimestampMs, properties } = message
+  const { physicalOffset, preparedTransactionOffset } = message
+  const masked = Buffer.from(bytes.subarray(at, end))
+  for (const field of [PHYSICAL_OFFSET_AT, preparedTransactionOffsetAt(sysFlag)]) {
+    masked.fill(0, field, field + 8)
+  }
+  const digest = createHash('sha256').update(masked).digest('hex')
+  const place = { topic, queueId, queueOffset, physicalOffset, preparedTransactionOffset }
+  return { content: { ...place, sysFlag, storeTimestampMs, properties, digest }, end }
 }
 
 /** The same queues with the same messages, byte for byte. */
@@ -204,7 +212,7 @@ export function assertSameContent(actual: BrokerContent, expected: BrokerContent
 }
 
 /** Every message is found by its place in the log, by its unique key and by each of its keys. */
-export async function assertAllFound(reader: BrokerReader, content: BrokerContent): Promise<void> {
+export async function assertAllFound(reader: ContentReader, content: BrokerContent): Promise<void> {
   for (const message of allOf(content)) {
     const { topic, physicalOffset, properties } = message
     assert.deepEqual(await reader.byOffset(topic, physicalOffset), message)

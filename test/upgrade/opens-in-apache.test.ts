@@ -18,8 +18,8 @@ import {
   assertAllFound,
   assertSameContent,
   type BrokerContent,
-  BrokerReader,
   type Content,
+  ContentReader,
 } from './broker-content.ts'
 import { consume, DELAYS, QUEUES, type Written, writeMix } from './workload.ts'
 
@@ -88,8 +88,8 @@ async function writeAndStop(cluster: Cluster): Promise<Served> {
     const topic = first.halfway.topic
     await driver.call('produce', { topic, prefix: newName('late'), count: 100, mode: 'async' })
     const address = cluster.addressOf(await cluster.leader())
-    const content = await BrokerReader.at(address, (reader) => reader.content())
-    const consumerOffsets = await BrokerReader.at(address, (reader) => reader.consumerOffsets())
+    const content = await ContentReader.at(address, (reader) => reader.content())
+    const consumerOffsets = await ContentReader.at(address, (reader) => reader.consumerOffsets())
     await cluster.kill(KILLED, 'SIGKILL')
     for (const id of [FIRST, SECOND]) await cluster.kill(id, 'SIGTERM')
     return { written: [first, second], content, consumerOffsets }
@@ -182,7 +182,7 @@ for (const [version, id, how] of [
     const broker = await openedBy(context, version, id)
     if (served === undefined) throw new Error('skipped')
     const { content, consumerOffsets } = served
-    await BrokerReader.at(broker.address, async (reader) => {
+    await ContentReader.at(broker.address, async (reader) => {
       assertSameContent(await reader.content(), content)
       assert.deepEqual(await reader.consumerOffsets(), consumerOffsets)
       await assertAllFound(reader, content)

@@ -6,12 +6,13 @@ import type { ClientDriver } from '../harness/client-driver.ts'
 import { newName } from '../harness/client-test.ts'
 import { eventually } from '../harness/eventually.ts'
 import type { Sent } from '../harness/messages.ts'
-import { BrokerReader } from './broker-content.ts'
+import { ContentReader } from './broker-content.ts'
 
 export const QUEUES = 4
 /** Level 3 is where a message that was failed comes back; 18 stays in its delay queue. */
 export const DELAYS = '1s 5s 1s 2s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h'
-const WAITING_LEVEL = 18
+/** Nobody waits for what is delayed by it. */
+export const WAITING_LEVEL = 18
 /** Of the topic that a group reads halfway. */
 const ORDERED = 400
 const CONSUMED = 150
@@ -103,7 +104,7 @@ class Mix {
   /** Resolves when the broker knows how far the group is: clients tell it without an answer. */
   async committed(topic: string, group: string, count: number): Promise<void> {
     const address = await this.#load.leader()
-    await BrokerReader.at(address, (reader) =>
+    await ContentReader.at(address, (reader) =>
       eventually(
         async () => {
           const queues = (await reader.consumerOffsets())[`${topic}@${group}`] ?? {}
