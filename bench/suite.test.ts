@@ -56,6 +56,8 @@ test('a ratio that falls by more than 15 % is named, one that falls less or rise
 test('a ratio that is gone or no number has fallen; what did not run or is new has not', () => {
   const before = baselineOf(MACHINE, 'then', [outcome({ a: 2, b: 2 })])
   const { fallen } = compare(before, [outcome({ b: Number.NaN, added: 1 })])
+  const infinite = outcome({ a: Number.POSITIVE_INFINITY, b: 2 })
+  assert.equal(compare(before, [infinite]).fallen.length, 1)
   assert.equal(fallen.length, 2)
   for (const line of fallen) assert.match(line, /not measured now/)
   assert.deepEqual(compare(before, []).fallen, [])

@@ -44,6 +44,7 @@ export interface SendResult {
 
 const CONNECT_TIMEOUT_MS = 5000
 const DRAIN_MS = 5000
+const FIRST_ANSWER_MS = 30_000
 const MAX_LANES = 65_536
 const MAX_UNANSWERED_BYTES = 256 * 1024 * 1024
 const CONNECTS_AT_A_TIME = 64
@@ -67,8 +68,8 @@ class SendLoad {
   #unsent = 0
   #acknowledged = 0
   #acknowledgedInTime = 0
-  #measuredFromMs = 0
-  #measuredToMs = 0
+  #measuredFromMs: number = Number.POSITIVE_INFINITY
+  #measuredToMs: number = Number.POSITIVE_INFINITY
   #ending = false
   #over = false
   #drainTimer: NodeJS.Timeout | undefined
@@ -87,8 +88,6 @@ class SendLoad {
       await new Promise<void>((resolve, reject) => {
         this.#onOver = (error) => (error === undefined ? resolve() : reject(error))
         const startMs = performance.now()
-        this.#measuredFromMs = startMs + this.#options.warmupSeconds * 1000
-        this.#measuredToMs = this.#measuredFromMs + this.#options.seconds * 1000
         if (this.#options.rate === undefined) this.#startClosed()
         else this.#startOpen(this.#options.rate, startMs)
       })
@@ -126,18 +125,35 @@ class SendLoad {
     return SendConnection.open(address, turned, handlers, CONNECT_TIMEOUT_MS)
   }
 
+  #setTimes(startMs: number): void {
+    this.#measuredFromMs = startMs + this.#options.warmupSeconds * 1000
+    this.#measuredToMs = this.#measuredFromMs + this.#options.seconds * 1000
+  }
+
+  /** The time begins with the first answer: a broker that has yet to wake up is not measured. */
   #startClosed(): void {
-    const { window = 1, warmupSeconds, seconds } = this.#options
+    const { window = 1 } = this.#options
+    this.#drainTimer = setTimeout(
+      () => this.#fail(`no answer in ${FIRST_ANSWER_MS} ms`),
+      FIRST_ANSWER_MS,
+    )
     for (const connection of this.#connections) {
       for (let at = 0; at < window; at++) {
         connection.send(this.#lanes.take(performance.now()))
       }
     }
+  }
+
+  #onFirstAnswer(nowMs: number): void {
+    const { warmupSeconds, seconds } = this.#options
+    this.#setTimes(nowMs)
+    clearTimeout(this.#drainTimer)
     this.#drainTimer = setTimeout(() => this.#drain(), (warmupSeconds + seconds) * 1000)
   }
 
   #startOpen(rate: number, startMs: number): void {
     const { warmupSeconds, seconds } = this.#options
+    this.#setTimes(startMs)
     const schedule = new Schedule(rate, warmupSeconds + seconds, startMs)
     const timer = setInterval(() => {
       const nowMs = performance.now()
@@ -178,6 +194,7 @@ class SendLoad {
   #onAnswer(connection: number, lane: number, code: number, remark: string): void {
     if (this.#over) return
     const nowMs = performance.now()
+    if (this.#measuredToMs === Number.POSITIVE_INFINITY) this.#onFirstAnswer(nowMs)
     const intendedMs = this.#lanes.release(lane)
     const measured = this.#isMeasured(intendedMs)
     if (code === 0) this.#acknowledged++

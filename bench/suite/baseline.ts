@@ -81,7 +81,8 @@ export function compare(baseline: Baseline, outcomes: readonly Outcome[]): Compa
   const fallen: string[] = []
   for (const { name, ratios } of outcomes) {
     for (const [ratio, before] of Object.entries(baseline.ratios[name] ?? {})) {
-      const now = ratios[ratio]
+      // A quotient by nothing is no ratio.
+      const now = Number.isFinite(ratios[ratio]) ? ratios[ratio] : undefined
       const line = `${name}, ${ratio}: ${changeText(before, now)}`
       lines.push(line)
       if (now === undefined || !(now >= before * (1 - MAX_FALL))) fallen.push(line)
@@ -91,7 +92,7 @@ export function compare(baseline: Baseline, outcomes: readonly Outcome[]): Compa
 }
 
 function changeText(before: number, now: number | undefined): string {
-  if (now === undefined || Number.isNaN(now)) return `${before.toFixed(3)} before, not measured now`
+  if (now === undefined) return `${before.toFixed(3)} before, not measured now`
   const percent = (now / before - 1) * 100
   const sign = percent < 0 ? '−' : '+'
   return `${before.toFixed(3)} before, ${now.toFixed(3)} now (${sign}${Math.abs(percent).toFixed(0)} %)`
