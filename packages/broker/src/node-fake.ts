@@ -50,21 +50,30 @@ export class TestNodes {
     for (let at = 0; at < count; at++) {
       peers.push({ id: `n${at}`, host: HOST, port: await freePort() })
     }
-    for (const { id } of peers) {
-      const settings = {
-        ...nodeSettings(this.#directory, id, peers, await freePort()),
-        ...override,
-      }
-      const broker = await startBroker(settings, (level, line) => {
-        this.lines.push(`${id} ${level} ${line}`)
-        for (const look of this.#looking.splice(0)) look()
-      })
-      this.nodes.push({ settings, broker })
-    }
+    // All at once: a member's first start waits for the others.
+    this.nodes.push(
+      ...(await Promise.all(peers.map(({ id }) => this.#startOne(id, peers, override)))),
+    )
     await Promise.all(this.nodes.map(({ broker }) => broker.whenServing))
     // A new leader writes its system topics first, so they are there once this one is.
     const client = await this.client(await this.leader())
     await client.createTopic('started')
+  }
+
+  async #startOne(
+    id: string,
+    peers: readonly PeerAddress[],
+    override: Partial<NodeSettings>,
+  ): Promise<TestNode> {
+    const settings = {
+      ...nodeSettings(this.#directory, id, peers, await freePort()),
+      ...override,
+    }
+    const broker = await startBroker(settings, (level, line) => {
+      this.lines.push(`${id} ${level} ${line}`)
+      for (const look of this.#looking.splice(0)) look()
+    })
+    return { settings, broker }
   }
 
   /** The node that takes writes, once there is one. */
