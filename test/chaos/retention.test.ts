@@ -3,8 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { readdirSync, statSync, utimesSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { RemotingClient } from '@ringledger/network'
 import {
   parseJsonBody,
@@ -118,13 +119,34 @@ async function offsets(id: string, code: number, topic: string): Promise<number[
   return found
 }
 
+/**
+ * What was read between two deletions, with the minimum offsets at that time: one that was asked
+ * for goes on for a while.
+ */
+async function atRest<Value>(
+  id: string,
+  topic: string,
+  read: (minima: readonly number[]) => Promise<Value>,
+): Promise<{ value: Value; minima: readonly number[] }> {
+  const minimaNow = (): Promise<number[]> => offsets(id, RequestCode.GET_MIN_OFFSET, topic)
+  return await eventually(
+    async () => {
+      const minima = await minimaNow()
+      const value = await read(minima)
+      return isDeepStrictEqual(await minimaNow(), minima) ? { value, minima } : undefined
+    },
+    { what: `the deletions of ${id} to pause`, limitMs: LIMIT_MS },
+  )
+}
+
 /** All that is above the minimum offsets is there as it was promised; the rest is gone. */
 async function auditWhatIsLeft(id: string, record: LoadRecord): Promise<void> {
-  const minima = await offsets(id, RequestCode.GET_MIN_OFFSET, record.topic)
+  const { value: found, minima } = await atRest(id, record.topic, () =>
+    auditNode(cluster().addressOf(id), record),
+  )
   const gone = record.acknowledged.filter(
     ({ queueId, queueOffset }) => queueOffset < minima[queueId]!,
   )
-  const found = await auditNode(cluster().addressOf(id), record)
   assert.ok(gone.length > 0, 'something was deleted')
   const wrong = { moved: 0, repeated: 0, corrupt: 0, offsetGaps: 0 }
   assert.deepEqual(found, { ...wrong, lost: gone.length }, id)
@@ -193,15 +215,20 @@ test('an administrator deletes what is old, and nothing else changes', OPTIONS, 
     assert.deepEqual(await offsets(id, RequestCode.GET_MIN_OFFSET, IDLE), ends, 'an empty queue')
   }
   const serving = await cluster().leader()
-  const minimum = (await offsets(serving, RequestCode.GET_MIN_OFFSET, BUSY))[0]!
-  assert.deepEqual(await pullFrom(serving, 0), [ResponseCode.PULL_OFFSET_MOVED, minimum])
-  const [code, next] = await pullFrom(serving, minimum)
-  assert.deepEqual([code, next], [ResponseCode.SUCCESS, minimum + 1])
+  const { value: pulled, minima } = await atRest(serving, BUSY, async ([minimum]) => [
+    await pullFrom(serving, 0),
+    await pullFrom(serving, minimum!),
+  ])
+  const minimum = minima[0]!
+  assert.deepEqual(pulled, [
+    [ResponseCode.PULL_OFFSET_MOVED, minimum],
+    [ResponseCode.SUCCESS, minimum + 1],
+  ])
   const follower = cluster().ids.find((id) => id !== serving)!
-  const first = await firstPosition(follower)
   await cluster().kill(follower, 'SIGKILL')
+  const [first] = dataFiles(follower)
   await cluster().restart(follower)
-  assert.equal(await firstPosition(follower), first)
+  assert.equal(await firstPosition(follower), Number(basename(first!)))
   await catchesUp(follower)
   await auditWhatIsLeft(follower, record)
 })
