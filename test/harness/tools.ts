@@ -79,7 +79,11 @@ function java(version: JavaVersion, main: string, names: readonly string[], home
   })
   const sources = names.map((name) => join(CLIENTS, 'java', `${name}.java`))
   const classes = CACHE.once(`${main}-${version}`, [pom, ...sources], (made) => {
-    CACHE.run('javac', ['-nowarn', '-encoding', 'UTF-8', '-d', made, '-cp', join(jars, '*'), ...sources], made)
+    CACHE.run(
+      'javac',
+      ['-nowarn', '-encoding', 'UTF-8', '-d', made, '-cp', join(jars, '*'), ...sources],
+      made,
+    )
   })
   // The client writes logs and offsets below the home directory.
   const args = [...JVM_OPTIONS, ...VERSION_OPTIONS[version], `-Duser.home=${home}`, '-cp']
