@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { RemotingClient } from '@ringledger/network'
-import { RequestCode } from '@ringledger/protocol'
 import { useCluster } from '../harness/cluster.ts'
+import { pullRequest } from '../harness/pull-request.ts'
 import { flood } from '../load/flood.ts'
 import { NO_PROC, residentBytes } from '../load/process-memory.ts'
 import { Soak } from '../load/soak.ts'
@@ -62,20 +62,9 @@ test('frames that are announced and never sent cost little', LIMITS, async (cont
 
 test('a client that never reads its answers stops itself only', LIMITS, async (context) => {
   const leader = await watchLeader(context, 'Unread')
-  const ext = {
-    consumerGroup: 'greedy',
-    topic: 'WarmUp',
-    queueId: '0',
-    queueOffset: '0',
-    maxMsgNums: '32',
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  }
-  const pull = frame(header(RequestCode.PULL_MESSAGE, ext))
+  const place = { group: 'greedy', topic: 'WarmUp', queueId: 0, queueOffset: 0, maxMessages: 32 }
+  const { code, ext } = pullRequest(place)
+  const pull = frame(header(code, ext))
   const socket = await dial(leader.address)
   socket.pause()
   const hundred = Buffer.concat(Array.from({ length: 100 }, () => pull))

@@ -16,6 +16,7 @@ import {
 import { CLUSTER_NAME, useCluster } from '../harness/cluster.ts'
 import { eventually } from '../harness/eventually.ts'
 import { ask } from '../harness/name-server.ts'
+import { pullRequest } from '../harness/pull-request.ts'
 import { auditNode, queueEnds } from '../load/audit.ts'
 import { flood } from '../load/flood.ts'
 import type { LoadRecord } from '../load/record.ts'
@@ -168,24 +169,11 @@ async function catchesUp(id: string): Promise<void> {
 }
 
 async function pullFrom(id: string, offset: number): Promise<[number, number]> {
-  const asked = {
-    consumerGroup: GROUP,
-    topic: BUSY,
-    queueId: '0',
-    queueOffset: String(offset),
-    maxMsgNums: '1',
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  }
+  const place = { group: GROUP, topic: BUSY, queueId: 0, queueOffset: offset, maxMessages: 1 }
   const client = new RemotingClient()
   await client.connect(cluster().addressOf(id))
   try {
-    const request = { code: RequestCode.PULL_MESSAGE, ext: asked }
-    const { code, ext } = await client.request(request, 10_000)
+    const { code, ext } = await client.request(pullRequest(place), 10_000)
     return [code, Number(ext.nextBeginOffset)]
   } finally {
     await client.close()

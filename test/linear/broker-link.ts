@@ -6,9 +6,9 @@ import {
   decodeMessage,
   msgTotalSize,
   type RemotingCommand,
-  RequestCode,
   ResponseCode,
 } from '@ringledger/protocol'
+import { pullRequest } from '../harness/pull-request.ts'
 import { sendRequest } from '../load/load-message.ts'
 import type { Operation } from './actor.ts'
 import type { NodeAnswer } from './line-link.ts'
@@ -85,21 +85,14 @@ function sent({ code, remark, ext }: RemotingCommand): NodeAnswer {
   return { outcome: refused ? 'failed' : 'unknown' }
 }
 
-function pull(operation: Operation): { code: number; ext: Record<string, string> } {
-  const ext = {
-    consumerGroup: 'linear',
+function pull(operation: Operation): ReturnType<typeof pullRequest> {
+  return pullRequest({
+    group: 'linear',
     topic: TOPIC,
-    queueId: String(queueOf(operation)),
-    queueOffset: String(operation.position),
-    maxMsgNums: String(Math.min(operation.count ?? 1, PULLED_AT_ONCE)),
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  }
-  return { code: RequestCode.PULL_MESSAGE, ext }
+    queueId: queueOf(operation),
+    queueOffset: operation.position!,
+    maxMessages: Math.min(operation.count ?? 1, PULLED_AT_ONCE),
+  })
 }
 
 /** Values by place from the asked one on; 0 where a message is missing, misplaced or damaged. */

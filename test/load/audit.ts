@@ -8,6 +8,7 @@ import {
   ResponseCode,
   type StoredMessage,
 } from '@ringledger/protocol'
+import { pullRequest } from '../harness/pull-request.ts'
 import { leaderAddress } from './leader-link.ts'
 import { sequenceOf } from './load-message.ts'
 import type { LoadRecord } from './record.ts'
@@ -144,20 +145,8 @@ async function pull(
   queueId: number,
   queueOffset: number,
 ): Promise<Buffer> {
-  const ext = {
-    consumerGroup: 'audit',
-    topic,
-    queueId: String(queueId),
-    queueOffset: String(queueOffset),
-    maxMsgNums: '32',
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  }
-  const answer = await client.request({ code: RequestCode.PULL_MESSAGE, ext }, READ_TIMEOUT_MS)
+  const place = { group: 'audit', topic, queueId, queueOffset, maxMessages: 32 }
+  const answer = await client.request(pullRequest(place), READ_TIMEOUT_MS)
   if (answer.code !== ResponseCode.SUCCESS) {
     throw new Error(
       `pull of ${topic}/${queueId} at ${queueOffset}: ${answer.code} ${answer.remark}`,

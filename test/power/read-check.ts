@@ -13,6 +13,7 @@ import {
   type StoredMessage,
 } from '@ringledger/protocol'
 import { eventually } from '../harness/eventually.ts'
+import { pullRequest } from '../harness/pull-request.ts'
 import { CONSUMER_GROUP, type PromiseBook, QUEUES, sequenceOf } from './promise-book.ts'
 
 const TIMEOUT_MS = 10_000
@@ -273,20 +274,8 @@ async function pull(
   queueId: number,
   queueOffset: number,
 ): Promise<Buffer> {
-  const ext = {
-    consumerGroup: CONSUMER_GROUP,
-    topic,
-    queueId: String(queueId),
-    queueOffset: String(queueOffset),
-    maxMsgNums: String(PULL_MESSAGES),
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  }
-  const answer = await client.request({ code: RequestCode.PULL_MESSAGE, ext }, TIMEOUT_MS)
+  const place = { group: CONSUMER_GROUP, topic, queueId, queueOffset, maxMessages: PULL_MESSAGES }
+  const answer = await client.request(pullRequest(place), TIMEOUT_MS)
   if (answer.code === ResponseCode.SUCCESS) return answer.body
   throw new Error(`pull of ${topic}/${queueId} at ${queueOffset}: ${answer.code} ${answer.remark}`)
 }

@@ -16,10 +16,10 @@ import {
   RequestCode,
   ResponseCode,
 } from '@ringledger/protocol'
+import { pullRequest } from '../harness/pull-request.ts'
 
 const TIMEOUT_MS = 10_000
 const BATCH = 32
-const WITH_SUBSCRIPTION = '4'
 const READER = 'content-reader'
 
 /** One stored message; with equal fields they are equal in every byte. */
@@ -145,20 +145,8 @@ export class ContentReader {
   }
 
   #pull(topic: string, queueId: number, queueOffset: number): Promise<RemotingCommand> {
-    const ext = {
-      consumerGroup: READER,
-      topic,
-      queueId: String(queueId),
-      queueOffset: String(queueOffset),
-      maxMsgNums: String(BATCH),
-      sysFlag: WITH_SUBSCRIPTION,
-      commitOffset: '0',
-      suspendTimeoutMillis: '0',
-      subscription: '*',
-      subVersion: '0',
-      expressionType: 'TAG',
-    }
-    return this.#request({ code: RequestCode.PULL_MESSAGE, ext })
+    const place = { group: READER, topic, queueId, queueOffset, maxMessages: BATCH }
+    return this.#request(pullRequest(place))
   }
 
   async #number(request: RequestInit, name: string): Promise<number> {

@@ -11,6 +11,7 @@ import {
   ResponseCode,
   type StoredMessage,
 } from '@ringledger/protocol'
+import { pullRequest } from '../harness/pull-request.ts'
 import type { SampleMessage, SampleStore } from './sample-stores.ts'
 
 const TIMEOUT_MS = 10_000
@@ -159,20 +160,8 @@ export class BrokerReader {
   }
 
   async #pull(topic: string, queueId: number, offset: number): Promise<RemotingCommand> {
-    const ext = {
-      consumerGroup: GROUP,
-      topic,
-      queueId: String(queueId),
-      queueOffset: String(offset),
-      maxMsgNums: '32',
-      sysFlag: '4',
-      commitOffset: '0',
-      suspendTimeoutMillis: '0',
-      subscription: '*',
-      subVersion: '0',
-      expressionType: 'TAG',
-    }
-    const answer = await this.#client.request({ code: RequestCode.PULL_MESSAGE, ext }, TIMEOUT_MS)
+    const place = { group: GROUP, topic, queueId, queueOffset: offset, maxMessages: 32 }
+    const answer = await this.#client.request(pullRequest(place), TIMEOUT_MS)
     const isFine = [ResponseCode.SUCCESS, ResponseCode.PULL_RETRY_IMMEDIATELY].includes(
       answer.code as never,
     )

@@ -14,14 +14,13 @@ import { javaClient } from '../harness/tools.ts'
 import { missingTools } from '../support/external-tools.ts'
 import { ApacheBroker, type ApacheVersion, type Settings } from './apache-broker.ts'
 import {
-  allOf,
   assertAllFound,
   assertSameContent,
   type BrokerContent,
-  type Content,
   ContentReader,
 } from './broker-content.ts'
-import { consume, DELAYS, QUEUES, type Written, writeMix } from './workload.ts'
+import { assertGoesOn } from './goes-on.ts'
+import { DELAYS, QUEUES, type Written, writeMix } from './workload.ts'
 
 const skip = missingTools('java', 'mvn')
 /** Small, so that a short test fills several files of each kind. */
@@ -135,8 +134,8 @@ async function openedBy(
   return broker
 }
 
-/** The group goes on after what it got from us, and gets the rest of its topic. */
-async function assertGoesOn(
+/** Each group goes on after what it got from us, and gets the rest of its topic. */
+async function assertGroupsGoOn(
   context: TestContext,
   version: ApacheVersion,
   { written, content }: Served,
@@ -144,32 +143,7 @@ async function assertGoesOn(
   if (cluster === undefined) throw new Error('skipped')
   // A lite pull consumer of 5.4.0 asks what a broker of 4.9.4 does not know.
   const driver = newDriver(context, cluster, (home) => javaClient(version, home))
-  for (const { sent, halfway } of written) {
-    const { topic, group, got } = halfway
-    const all: Content[] = allOf(content).filter((message) => message.topic === topic)
-    const before = driver.deliveries.length
-    await driver.call('pull', { topic, group: newName('puller') })
-    const pulled = driver.deliveries.slice(before)
-    assert.deepEqual(
-      pulled.map(({ queue, offset, key, storedMs }) => [queue, offset, key, storedMs]),
-      all.map(({ queueId, queueOffset, properties, storeTimestampMs }) => [
-        queueId,
-        queueOffset,
-        properties.get('KEYS'),
-        storeTimestampMs,
-      ]),
-    )
-    const rest = await consume(driver, topic, group, all.length - got.size)
-    assert.equal(rest.size + got.size, all.length)
-    assert.deepEqual(
-      [...got].filter((key) => rest.has(key)),
-      [],
-    )
-    for (const { key, messageId } of sent.get(topic)?.slice(0, 3) ?? []) {
-      assert.equal((await driver.call('view', { topic, messageId })).key, key)
-      assert.equal((await driver.call('query', { topic, key })).key, key)
-    }
-  }
+  for (const one of written) await assertGoesOn(driver, one, content)
 }
 
 for (const [version, id, how] of [
@@ -188,7 +162,7 @@ for (const [version, id, how] of [
       await assertAllFound(reader, content)
     })
     await broker.registered()
-    await assertGoesOn(context, version, served)
+    await assertGroupsGoOn(context, version, served)
     await broker.end('SIGKILL')
   })
 }
