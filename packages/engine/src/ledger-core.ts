@@ -25,6 +25,7 @@ import {
   type IoEventHandlers,
   LogFileReader,
   type Recovered,
+  soundPositionOf,
 } from '@ringledger/io'
 import {
   type NetworkLog,
@@ -133,7 +134,7 @@ export class LedgerCore {
     this.#hooks = hooks
     this.arena = new LogArena(shared.arena)
     this.arena.reset(recovered.tail.endPosition)
-    this.arena.committed = Math.min(recovered.committedPosition, soundPosition(recovered))
+    this.arena.committed = Math.min(recovered.committedPosition, soundPositionOf(recovered.holes))
     this.#storage = new IoClient(shared.ioPort, this.arena)
     this.files = new LogFileReader(settings.store, surroundings.disk, (position) =>
       this.#storage.check(position),
@@ -403,7 +404,7 @@ export class LedgerCore {
       arena: this.arena,
       end,
       committedPosition,
-      soundPosition: soundPosition(recovered),
+      soundPosition: soundPositionOf(recovered.holes),
       segmentBytes: this.#settings.segmentBytes,
       storage: this.#storage,
       peers: this.#hub,
@@ -477,14 +478,9 @@ function byFitness(left: PeerStatus, right: PeerStatus): number {
   return right.matchPosition - left.matchPosition
 }
 
-/** Where the last entry ends before the damaged ones that the start found; Infinity for none. */
-function soundPosition({ holes }: Recovered): number {
-  return Math.min(Number.POSITIVE_INFINITY, ...holes.map((hole) => hole.previousEndPosition))
-}
-
 function healingOf(recovered: Recovered): Pick<LogTail, 'healing'> {
   const { holes, lost, hardState } = recovered
   if (holes.length === 0 && lost === undefined) return {}
   const { untilPosition, term } = lost ?? { untilPosition: 0, term: hardState.term }
-  return { healing: { soundPosition: soundPosition(recovered), untilPosition, term } }
+  return { healing: { soundPosition: soundPositionOf(recovered.holes), untilPosition, term } }
 }

@@ -2,7 +2,7 @@
  * The entries of this log that are known to be unreadable. Owns the rule that the resume mark stays
  * before those that a start found: the next start must find them again.
  */
-import type { Hole } from './recovered.ts'
+import { type Hole, soundPositionOf } from './recovered.ts'
 import { type LogEnd, UNKNOWN_CHAIN } from './resume-mark.ts'
 
 /** More than this are not remembered one by one; a scrub finds the rest once these are repaired. */
@@ -25,9 +25,7 @@ export class HoleList {
 
   /** Where the last entry before the first one ends; Infinity for none. */
   get soundPosition(): number {
-    let sound = Number.POSITIVE_INFINITY
-    for (const hole of this.#holes.values()) sound = Math.min(sound, hole.previousEndPosition)
-    return sound
+    return soundPositionOf(this.#holes.values())
   }
 
   /** Where they start. */

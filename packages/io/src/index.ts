@@ -20,7 +20,15 @@ export { type IoWorkerData, type IoWorkerMessage, startIoWorker } from './io-lau
 export { allocateIoPort, damageReporter, type IoPort } from './io-port.ts'
 export { LogFileReader, type LogRange } from './log-file-reader.ts'
 export { LogStore } from './log-store.ts'
-export type { Damage, Hole, LogTail, LostLog, Recovered, TermSpan } from './recovered.ts'
+export {
+  type Damage,
+  type Hole,
+  type LogTail,
+  type LostLog,
+  type Recovered,
+  soundPositionOf,
+  type TermSpan,
+} from './recovered.ts'
 export { openStore } from './recovery.ts'
 export type { LogEnd } from './resume-mark.ts'
 export { sequenceOfSlot } from './slot-file.ts'

@@ -46,6 +46,13 @@ export interface Hole extends Damage {
   readonly term: number
 }
 
+/** Where the last entry ends before the first of the holes; Infinity for none. */
+export function soundPositionOf(holes: Iterable<Hole>): number {
+  let sound = Number.POSITIVE_INFINITY
+  for (const hole of holes) sound = Math.min(sound, hole.previousEndPosition)
+  return sound
+}
+
 /** What this node gave up of its log, durably noted: it may have acknowledged it. */
 export interface LostLog {
   /** Where the log once ended. */

@@ -8,9 +8,11 @@ import { basename } from 'node:path'
 import { assert } from '@ringledger/base'
 import {
   checkMessage,
+  isPlainLogBlank,
   type MessageCheck,
   msgPhysicalOffset,
   msgTotalSize,
+  PLAIN_LOG_BLANK_BYTES,
 } from '@ringledger/protocol'
 import type { XXHash } from 'xxhash-wasm'
 import { type MessageTally, newTally, noteMessage, tallyMessage } from './message-tally.ts'
@@ -21,8 +23,6 @@ export const MARK_EVERY_BYTES: number = 16 * 1024 * 1024
 const WINDOW_BYTES = 8 * 1024 * 1024
 /** Longest message that a broker takes, with room: what ends later is no message. */
 const MAX_MESSAGE_BYTES = WINDOW_BYTES / 2
-const BLANK_MAGIC = -875286124
-const BLANK_HEAD_BYTES = 8
 const CHECK = { verifyBodyCrc: true }
 
 export interface FileScan {
@@ -103,7 +103,7 @@ class Scan {
         end = 'blank'
         break
       }
-      if (this.#sizeBytes - at >= BLANK_HEAD_BYTES && this.#isZero(at)) break
+      if (this.#sizeBytes - at >= PLAIN_LOG_BLANK_BYTES && this.#isZero(at)) break
       const resumesAt = this.#findMessage(at + 1)
       const reason = this.#check(at)
       if (resumesAt < 0) {
@@ -169,9 +169,10 @@ class Scan {
   }
 
   #check(at: number): MessageCheck | 'offset' {
-    if (this.#load(at, BLANK_HEAD_BYTES) < BLANK_HEAD_BYTES) return 'short'
+    if (this.#load(at, PLAIN_LOG_BLANK_BYTES) < PLAIN_LOG_BLANK_BYTES) return 'short'
     const claimedBytes = msgTotalSize(this.#window, at - this.#windowAt)
-    const wanted = claimedBytes > 0 ? Math.min(claimedBytes, MAX_MESSAGE_BYTES) : BLANK_HEAD_BYTES
+    const wanted =
+      claimedBytes > 0 ? Math.min(claimedBytes, MAX_MESSAGE_BYTES) : PLAIN_LOG_BLANK_BYTES
     const available = this.#load(at, wanted)
     const start = at - this.#windowAt
     const found = checkMessage(this.#window, start, available, CHECK)
@@ -180,12 +181,8 @@ class Scan {
   }
 
   #isBlank(at: number): boolean {
-    if (this.#load(at, BLANK_HEAD_BYTES) < BLANK_HEAD_BYTES) return false
-    const start = at - this.#windowAt
-    return (
-      this.#window.readInt32BE(start + 4) === BLANK_MAGIC &&
-      this.#window.readInt32BE(start) === this.#sizeBytes - at
-    )
+    if (this.#load(at, PLAIN_LOG_BLANK_BYTES) < PLAIN_LOG_BLANK_BYTES) return false
+    return isPlainLogBlank(this.#window, at - this.#windowAt, this.#sizeBytes - at)
   }
 
   /** Nothing but zeros up to the end of the file. */
@@ -208,13 +205,13 @@ class Scan {
    */
   #findMessage(from: number): number {
     let at = from
-    while (at + BLANK_HEAD_BYTES <= this.#sizeBytes) {
+    while (at + PLAIN_LOG_BLANK_BYTES <= this.#sizeBytes) {
       const available = this.#load(at, MAX_MESSAGE_BYTES)
       const start = at - this.#windowAt
       const magicAt = nextMagic(this.#window, start + 4, start + available)
       if (magicAt < 0) {
         if (at + available >= this.#sizeBytes) return -1
-        at += Math.max(1, available - BLANK_HEAD_BYTES)
+        at += Math.max(1, available - PLAIN_LOG_BLANK_BYTES)
         continue
       }
       at = this.#windowAt + magicAt - 4

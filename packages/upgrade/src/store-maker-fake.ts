@@ -4,10 +4,15 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodeMessage, fileNameOfOffset, messageParts, messageSize } from '@ringledger/protocol'
+import {
+  encodeMessage,
+  fileNameOfOffset,
+  messageParts,
+  messageSize,
+  writePlainLogBlank,
+} from '@ringledger/protocol'
 
 export const FAKE_SEGMENT_BYTES = 4096
-const BLANK_MAGIC = -875286124
 
 export interface FakeMessage {
   readonly topic: string
@@ -47,8 +52,7 @@ export function layOut(
     }
     let bytes = encode(file.offset + at)
     if (at + bytes.length + 8 > segmentBytes) {
-      file.bytes.writeInt32BE(segmentBytes - at, at)
-      file.bytes.writeInt32BE(BLANK_MAGIC, at + 4)
+      writePlainLogBlank(file.bytes, at, segmentBytes - at)
       file = { offset: file.offset + segmentBytes, bytes: Buffer.alloc(segmentBytes) }
       files.push(file)
       at = 0

@@ -21,9 +21,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { PLAIN_LOG_BLANK_BYTES, writePlainLogBlank } from '@ringledger/protocol'
 import { type FileReport, type StoreReport, surveyFile } from '@ringledger/upgrade'
 import { onDisk, onSync, syncDirectory, writeFully } from '../store/file-io.ts'
-import { PLAIN_BLANK_BYTES, PLAIN_BLANK_MAGIC } from '../store/plain-window.ts'
 import type { CopyState } from './copy.ts'
 import { MAX_READ_BYTES } from './copy-messages.ts'
 
@@ -128,11 +128,10 @@ async function fetchRest(
     onBytes(done)
     onDisk(`end of ${path}`, () => ftruncateSync(descriptor, file.sizeBytes))
     // The last file is closed at the take-over, as every member's is.
-    if (file.end !== 'unused' && file.sizeBytes - end >= PLAIN_BLANK_BYTES) {
-      const blank = Buffer.alloc(PLAIN_BLANK_BYTES)
-      blank.writeInt32BE(file.sizeBytes - end, 0)
-      blank.writeInt32BE(PLAIN_BLANK_MAGIC, 4)
-      writeFully(descriptor, blank, 0, PLAIN_BLANK_BYTES, end, `end of ${path}`)
+    if (file.end !== 'unused' && file.sizeBytes - end >= PLAIN_LOG_BLANK_BYTES) {
+      const blank = Buffer.alloc(PLAIN_LOG_BLANK_BYTES)
+      writePlainLogBlank(blank, 0, file.sizeBytes - end)
+      writeFully(descriptor, blank, 0, PLAIN_LOG_BLANK_BYTES, end, `end of ${path}`)
     }
     onSync(`sync of ${path}`, () => fsyncSync(descriptor))
   } finally {

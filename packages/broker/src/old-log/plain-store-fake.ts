@@ -1,8 +1,14 @@
 /** Small plain stores in Apache's layout for tests: commit log files with their blanks, no more. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodeMessage, fileNameOfOffset, messageParts, messageSize } from '@ringledger/protocol'
-import { PLAIN_BLANK_BYTES, PLAIN_BLANK_MAGIC } from '../store/plain-window.ts'
+import {
+  encodeMessage,
+  fileNameOfOffset,
+  messageParts,
+  messageSize,
+  PLAIN_LOG_BLANK_BYTES,
+  writePlainLogBlank,
+} from '@ringledger/protocol'
 
 export const FAKE_FILE_BYTES = 4096
 
@@ -25,8 +31,8 @@ export function makePlainStore(root: string, shape: PlainStoreShape): number[] {
   for (let number = 0; number < messages; number++) {
     const fill = number >= differsFrom ? 255 : number
     const bytes = message(number, Buffer.alloc(100 + ((number * 37) % 300), fill))
-    if (at + bytes.length + PLAIN_BLANK_BYTES > FAKE_FILE_BYTES) {
-      if (files.length > 0) writeBlank(files.at(-1)!, at)
+    if (at + bytes.length + PLAIN_LOG_BLANK_BYTES > FAKE_FILE_BYTES) {
+      if (files.length > 0) writePlainLogBlank(files.at(-1)!, at, FAKE_FILE_BYTES - at)
       files.push(Buffer.alloc(FAKE_FILE_BYTES))
       at = 0
     }
@@ -56,9 +62,4 @@ function message(number: number, body: Buffer): Buffer {
   const bytes = Buffer.alloc(messageSize(parts))
   encodeMessage(bytes, 0, parts)
   return bytes
-}
-
-function writeBlank(file: Buffer, at: number): void {
-  file.writeInt32BE(file.length - at, at)
-  file.writeInt32BE(PLAIN_BLANK_MAGIC, at + 4)
 }

@@ -9,14 +9,10 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync
 import { basename, dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { NodeDisk, type StoreConfig, storeLayout } from '@ringledger/io'
+import { PLAIN_LOG_BLANK_BYTES, writePlainLogBlank } from '@ringledger/protocol'
 import { onDisk, onSync, syncDirectory, writeFully } from '../store/file-io.ts'
 import { PlainLog, type PlainLogFile, plainLogFiles } from '../store/plain-log.ts'
-import {
-  PLAIN_BLANK_BYTES,
-  PLAIN_BLANK_MAGIC,
-  PlainKind,
-  PlainWindow,
-} from '../store/plain-window.ts'
+import { PlainKind, PlainWindow } from '../store/plain-window.ts'
 
 /** Plain data: it travels to the broker thread. */
 export interface OldLog {
@@ -138,14 +134,14 @@ function clearAway(file: PlainLogFile, report: OldLogReport): void {
 function close(file: PlainLogFile, report: OldLogReport): void {
   const { end, reason, isClosed } = findEnd(file)
   const left = endOf(file) - end
-  if (isClosed || left < PLAIN_BLANK_BYTES) return
+  if (isClosed || left < PLAIN_LOG_BLANK_BYTES) return
   const at = end - file.position
-  const blank = Buffer.alloc(PLAIN_BLANK_BYTES)
+  const blank = Buffer.alloc(PLAIN_LOG_BLANK_BYTES)
   onDisk(`end of ${file.path}`, () => {
     const descriptor = openSync(file.path, 'r+')
     try {
       if (reason !== 'unused') {
-        readSync(descriptor, blank, 0, PLAIN_BLANK_BYTES, at)
+        readSync(descriptor, blank, 0, PLAIN_LOG_BLANK_BYTES, at)
         report(
           'warn',
           `${file.path}: behind the last message, at position ${end}, lie bytes that are no message ` +
@@ -153,9 +149,8 @@ function close(file: PlainLogFile, report: OldLogReport): void {
             'file. They are not served',
         )
       }
-      blank.writeInt32BE(left, 0)
-      blank.writeInt32BE(PLAIN_BLANK_MAGIC, 4)
-      writeFully(descriptor, blank, 0, PLAIN_BLANK_BYTES, at, 'old commit log')
+      writePlainLogBlank(blank, 0, left)
+      writeFully(descriptor, blank, 0, PLAIN_LOG_BLANK_BYTES, at, 'old commit log')
       onSync(`sync of ${file.path}`, () => fsyncSync(descriptor))
     } finally {
       closeSync(descriptor)

@@ -3,7 +3,13 @@
  * its body checked, and naming the very place it stands at, so that bytes of a file's older use are
  * none. What is no message is stepped over up to the next one: damage hides nothing behind it.
  */
-import { checkMessage, msgPhysicalOffset, msgTotalSize } from '@ringledger/protocol'
+import {
+  checkMessage,
+  isPlainLogBlank,
+  msgPhysicalOffset,
+  msgTotalSize,
+  PLAIN_LOG_BLANK_BYTES,
+} from '@ringledger/protocol'
 import type { PlainLog, PlainLogFile } from './plain-log.ts'
 
 export const PlainKind = {
@@ -15,8 +21,6 @@ export const PlainKind = {
 } as const
 export type PlainKind = (typeof PlainKind)[keyof typeof PlainKind]
 
-export const PLAIN_BLANK_MAGIC = -875286124
-export const PLAIN_BLANK_BYTES = 8
 const WINDOW_BYTES = 1024 * 1024
 /** Far above any message: a larger size is damage and not a reason to allocate. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -80,10 +84,10 @@ export class PlainWindow {
   }
 
   #check(position: number, end: number): string {
-    let available = this.#load(position, PLAIN_BLANK_BYTES, end)
+    let available = this.#load(position, PLAIN_LOG_BLANK_BYTES, end)
     let offset = position - this.#start
     let found: string = checkMessage(this.bytes, offset, available, CHECK)
-    if (found === 'short' && available >= PLAIN_BLANK_BYTES) {
+    if (found === 'short' && available >= PLAIN_LOG_BLANK_BYTES) {
       const sizeBytes = msgTotalSize(this.bytes, offset)
       if (sizeBytes > end - position || sizeBytes > MAX_MESSAGE_BYTES) return 'size'
       available = this.#load(position, sizeBytes, end)
@@ -95,23 +99,19 @@ export class PlainWindow {
   }
 
   #isBlank(position: number, end: number): boolean {
-    if (this.#load(position, PLAIN_BLANK_BYTES, end) < PLAIN_BLANK_BYTES) return false
-    const offset = position - this.#start
-    return (
-      this.bytes.readInt32BE(offset + 4) === PLAIN_BLANK_MAGIC &&
-      this.bytes.readInt32BE(offset) === end - position
-    )
+    if (this.#load(position, PLAIN_LOG_BLANK_BYTES, end) < PLAIN_LOG_BLANK_BYTES) return false
+    return isPlainLogBlank(this.bytes, position - this.#start, end - position)
   }
 
   /** Where the next whole message begins below `end`; -1: nowhere. */
   #findMessage(from: number, end: number): number {
     let at = from
-    while (at + PLAIN_BLANK_BYTES <= end) {
-      const available = this.#load(at, PLAIN_BLANK_BYTES, end)
+    while (at + PLAIN_LOG_BLANK_BYTES <= end) {
+      const available = this.#load(at, PLAIN_LOG_BLANK_BYTES, end)
       const offset = at - this.#start
       const magicAt = this.bytes.subarray(0, offset + available).indexOf(MAGIC_START, offset + 4)
       if (magicAt < 0) {
-        at += Math.max(1, available - PLAIN_BLANK_BYTES)
+        at += Math.max(1, available - PLAIN_LOG_BLANK_BYTES)
         continue
       }
       at = this.#start + magicAt - 4

@@ -16,10 +16,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
-import { fileNameOfOffset, offsetOfFileName, PLAIN_LOG_BLANK_MAGIC } from '@ringledger/protocol'
+import {
+  fileNameOfOffset,
+  offsetOfFileName,
+  PLAIN_LOG_BLANK_BYTES,
+  writePlainLogBlank,
+} from '@ringledger/protocol'
 
 const BUFFER_BYTES = 8 * 1024 * 1024
-const BLANK_BYTES = 8
 
 export class PlainLogWriter {
   readonly #directory: string
@@ -99,18 +103,17 @@ export class PlainLogWriter {
   #roomFor(sizeBytes: number): number {
     const end = this.endOffset
     const left = this.#segmentBytes - (end % this.#segmentBytes)
-    return sizeBytes + BLANK_BYTES > left ? end + left : end
+    return sizeBytes + PLAIN_LOG_BLANK_BYTES > left ? end + left : end
   }
 
   /** Ends the open file with a blank and goes on in the one that begins at `start`. */
   #roll(start: number, offset: number): void {
     if (this.#descriptor >= 0) {
       const left = this.#fileStart + this.#segmentBytes - this.endOffset
-      assert(left >= BLANK_BYTES, 'a file has room for its blank')
-      if (this.#used + BLANK_BYTES > this.bytes.length) this.#flush()
-      this.view.setInt32(this.#used, left)
-      this.view.setInt32(this.#used + 4, PLAIN_LOG_BLANK_MAGIC)
-      this.#used += BLANK_BYTES
+      assert(left >= PLAIN_LOG_BLANK_BYTES, 'a file has room for its blank')
+      if (this.#used + PLAIN_LOG_BLANK_BYTES > this.bytes.length) this.#flush()
+      writePlainLogBlank(this.bytes, this.#used, left)
+      this.#used += PLAIN_LOG_BLANK_BYTES
       this.#flush()
       onDisk(() => fsyncSync(this.#descriptor))
       this.close()

@@ -17,6 +17,7 @@ import {
   sealEntry,
   writeBlank,
   writeEntryHeader,
+  writePlainLogBlank,
 } from '@ringledger/protocol'
 import { type FakeStore, layOut, writeStore } from '../store-maker-fake.ts'
 
@@ -126,9 +127,6 @@ export function closedPlain(
   const store = layOut(messages, segmentBytes)
   const file = store.files.at(-1)!
   const at = store.endOffset - file.offset
-  file.bytes.writeInt32BE(segmentBytes - at, at)
-  file.bytes.writeInt32BE(BLANK_MAGIC, at + 4)
+  writePlainLogBlank(file.bytes, at, segmentBytes - at)
   return store
 }
-
-const BLANK_MAGIC = -875286124
