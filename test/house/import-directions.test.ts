@@ -61,6 +61,10 @@ test('each broken rule is found and says what to do', () => {
     problemsOf(io, "import { x } from '@ringledger/base/src/a.ts'"),
     /the package's door/,
   )
+  const internal = "import { x } from '@ringledger/base/internal'"
+  assert.match(problemsOf(io, internal), /io is published, that door is not/)
+  assert.match(problemsOf(core, internal), /consensus is published/)
+  assert.equal(problemsOf('packages/broker/src/a.ts', internal), '')
   const two = "import { a } from '@ringledger/io'\nimport { b } from '@ringledger/network'"
   assert.match(problemsOf('packages/broker/src/a.ts', two), /brings io and network together/)
   assert.equal(problemsOf('packages/broker/src/a.worker.ts', two), '')

@@ -28,11 +28,14 @@ const PURE = 'packages/consensus/src/core/'
 
 const directoryOfName = new Map<string, string>()
 const declared = new Map<string, ReadonlySet<string>>()
+/** Packages on npm, where an `/internal` door is not. */
+const published = new Set<string>()
 for (const directory of Object.keys(MAY_IMPORT)) {
   const manifest = JSON.parse(readFileSync(`${ROOT}/packages/${directory}/package.json`, 'utf8'))
   directoryOfName.set(manifest.name, directory)
   const names = { ...manifest.dependencies, ...manifest.peerDependencies }
   declared.set(directory, new Set(Object.keys(names)))
+  if (manifest.publishConfig !== undefined) published.add(directory)
 }
 
 /** Every import of `file` that breaks a rule, as `path:line: what, and what to do instead`. */
@@ -97,6 +100,8 @@ function checkPackage(path: string, home: string, specifier: string): string | u
   const door = specifier.slice(name.length)
   if (door !== '' && door !== '/internal')
     return `"${specifier}": import the package's door, ${name}`
+  if (door !== '' && published.has(home) && !testing)
+    return `${specifier}: ${home} is published, that door is not`
   return undefined
 }
 

@@ -21,9 +21,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, onSync, syncDirectory, writeFully } from '@ringledger/base/internal'
 import { PLAIN_LOG_BLANK_BYTES, writePlainLogBlank } from '@ringledger/protocol'
 import { type FileReport, type StoreReport, surveyFile } from '@ringledger/upgrade'
-import { onDisk, onSync, syncDirectory, writeFully } from '../store/file-io.ts'
 import type { CopyState } from './copy.ts'
 import { MAX_READ_BYTES } from './copy-messages.ts'
 

@@ -8,9 +8,9 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, onSync, syncDirectory, writeFully } from '@ringledger/base/internal'
 import { NodeDisk, type StoreConfig, storeLayout } from '@ringledger/io'
 import { PLAIN_LOG_BLANK_BYTES, writePlainLogBlank } from '@ringledger/protocol'
-import { onDisk, onSync, syncDirectory, writeFully } from '../store/file-io.ts'
 import { PlainLog, type PlainLogFile, plainLogFiles } from '../store/plain-log.ts'
 import { PlainKind, PlainWindow } from '../store/plain-window.ts'
 

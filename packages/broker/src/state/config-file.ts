@@ -3,19 +3,10 @@
  * config files. Owns the order of the steps: at every moment either the file or its `.bak` is
  * complete.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { LedgerError } from '@ringledger/base'
-import { onDisk, syncDirectory } from '../store/file-io.ts'
+import { onDisk, syncDirectory, writeSynced } from '@ringledger/base/internal'
 
 /**
  * Replaces the file's text; durable when it returns. Throws LedgerError `DISK_FULL` or
@@ -23,32 +14,20 @@ import { onDisk, syncDirectory } from '../store/file-io.ts'
  */
 export function replaceText(path: string, text: string): void {
   const directory = dirname(path)
+  const draft = `${path}.tmp`
+  const bytes = Buffer.from(text)
   onDisk(`write of ${path}`, () => {
     mkdirSync(directory, { recursive: true })
-    if (existsSync(path)) {
-      writeDraft(path, text)
-      renameSync(path, `${path}.bak`)
-    } else {
+    writeSynced(draft, bytes)
+    if (existsSync(path)) renameSync(path, `${path}.bak`)
+    else {
       // A file that rots before it is ever replaced has its copy, too.
-      writeDraft(path, text)
-      renameSync(`${path}.tmp`, `${path}.bak`)
-      writeDraft(path, text)
+      renameSync(draft, `${path}.bak`)
+      writeSynced(draft, bytes)
     }
-    renameSync(`${path}.tmp`, path)
+    renameSync(draft, path)
   })
   syncDirectory(directory)
-}
-
-function writeDraft(path: string, text: string): void {
-  const descriptor = openSync(`${path}.tmp`, 'w')
-  try {
-    const bytes = Buffer.from(text)
-    let done = 0
-    while (done < bytes.length) done += writeSync(descriptor, bytes, done)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }
 
 /**

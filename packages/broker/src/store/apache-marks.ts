@@ -5,8 +5,8 @@
  */
 import { closeSync, existsSync, ftruncateSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { onDisk, writeFully } from '@ringledger/base/internal'
 import { setInt64 } from '@ringledger/protocol'
-import { onDisk, writeFully } from './file-io.ts'
 
 const CHECKPOINT_BYTES = 4096
 const USED_BYTES = 24

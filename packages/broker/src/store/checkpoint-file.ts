@@ -6,8 +6,8 @@
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { onDisk, onSync, readFully, syncDirectory, writeFully } from '@ringledger/base/internal'
 import { crc32 } from '@ringledger/protocol'
-import { onDisk, onSync, readFully, syncDirectory, writeFully } from './file-io.ts'
 import type { IndexMark } from './key-index.ts'
 
 const SLOT_BYTES = 4096

@@ -6,6 +6,7 @@
  */
 import { rmSync } from 'node:fs'
 import { assert, LedgerError } from '@ringledger/base'
+import { onDisk, onSync, readFully, syncDirectory, writeFully } from '@ringledger/base/internal'
 import {
   type ConsumeQueueUnit,
   CQ_FILLER_SIZE,
@@ -15,7 +16,6 @@ import {
   cqTagsCode,
   writeConsumeQueueUnit,
 } from '@ringledger/protocol'
-import { onDisk, onSync, readFully, syncDirectory, writeFully } from './file-io.ts'
 import type { OpenFile } from './open-files.ts'
 import { findOffsetByTime, findOldestReadable, type TimeBoundary } from './queue-search.ts'
 import type { QueueStorage, Scratch } from './queue-storage.ts'

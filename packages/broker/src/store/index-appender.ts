@@ -4,6 +4,7 @@
  * not in the file, so a killed process leaves chains that can be undone. Sorted by page, a batch of
  * random keys costs two system calls per 16 KiB of slots instead of two per key; Node has no mmap.
  */
+import { readFully, writeFully } from '@ringledger/base/internal'
 import {
   KEY_INDEX_ENTRY_BYTES,
   KEY_INDEX_HEADER_BYTES,
@@ -11,7 +12,6 @@ import {
   keyIndexEntryAt,
   writeKeyIndexEntry,
 } from '@ringledger/protocol'
-import { readFully, writeFully } from './file-io.ts'
 import { IndexBatch } from './index-batch.ts'
 
 const PAGE_BYTES = 16_384

@@ -5,6 +5,7 @@
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, readFully, writeFully } from '@ringledger/base/internal'
 import {
   KEY_INDEX_ENTRY_BYTES,
   KEY_INDEX_HEADER_BYTES,
@@ -17,7 +18,6 @@ import {
   readKeyIndexEntry,
   readKeyIndexHeader,
 } from '@ringledger/protocol'
-import { onDisk, readFully, writeFully } from './file-io.ts'
 import { readEntryAt, writeHeader } from './index-writer.ts'
 
 const CHUNK_ENTRIES = 8192

@@ -4,6 +4,7 @@
  * memory it is the truth, the one in the file follows with every flush.
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
+import { isNoSpace, onDisk, onSync, readFully, writeFully } from '@ringledger/base/internal'
 import {
   KEY_INDEX_ENTRY_BYTES,
   KEY_INDEX_HEADER_BYTES,
@@ -15,7 +16,6 @@ import {
   readKeyIndexEntry,
   writeKeyIndexHeader,
 } from '@ringledger/protocol'
-import { isNoSpace, onDisk, onSync, readFully, writeFully } from './file-io.ts'
 import { IndexAppender } from './index-appender.ts'
 import { IndexBatch } from './index-batch.ts'
 

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, onSync, syncDirectory } from '@ringledger/base/internal'
 import {
   KEY_INDEX_DEFAULT_ENTRIES,
   KEY_INDEX_DEFAULT_SLOTS,
@@ -24,7 +25,6 @@ import {
   keyIndexHash,
   keyIndexKey,
 } from '@ringledger/protocol'
-import { onDisk, onSync, syncDirectory } from './file-io.ts'
 import { isIndexFileName, nextIndexFileName } from './index-file-name.ts'
 import { cutIndexFile, readHeader } from './index-recovery.ts'
 import { type IndexShape, IndexWriter, searchFile } from './index-writer.ts'

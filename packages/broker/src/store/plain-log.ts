@@ -6,8 +6,8 @@
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { onDisk, syncDirectory } from '@ringledger/base/internal'
 import { offsetOfFileName } from '@ringledger/protocol'
-import { onDisk, syncDirectory } from './file-io.ts'
 
 export interface PlainLogFile {
   readonly path: string

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, readFully } from '@ringledger/base/internal'
 import {
   CQ_FILLER_SIZE,
   CQ_UNIT_BYTES,
@@ -22,7 +23,6 @@ import {
   cqSizeBytes,
   offsetOfFileName,
 } from '@ringledger/protocol'
-import { onDisk, readFully } from './file-io.ts'
 import type { QueueStorage } from './queue-storage.ts'
 
 const CHUNK_UNITS = 800

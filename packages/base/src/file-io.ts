@@ -1,9 +1,20 @@
 /**
- * Whole-range reads and writes of files of this package. Owns the rule that a short write is
- * continued and a failed one is a `DISK_FULL` or `DISK_FAILED` error that names the file's purpose.
+ * Whole-range reads and writes of files, and files replaced whole. Owns the rules that a short
+ * write is continued, that a failed call is a `DISK_FULL` or `DISK_FAILED` error that names the
+ * file's purpose, and that a file that is replaced is, after a crash, the old one or the new one,
+ * whole.
  */
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
-import { LedgerError } from '@ringledger/base'
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { LedgerError } from './errors.ts'
 
 /** Whether a call failed for lack of space, which passes. */
 export function isNoSpace(error: unknown): boolean {
@@ -89,4 +100,35 @@ export function syncDirectory(path: string): void {
       closeSync(descriptor)
     }
   })
+}
+
+/**
+ * Writes a file anew; its bytes are durable on return, its name is after `syncDirectory`. `mode`:
+ * its permissions, whatever the umask; without it a file that is there keeps its own.
+ * @throws LedgerError DISK_FULL or DISK_FAILED; how much was written is not known then
+ */
+export function writeSynced(path: string, bytes: Buffer, mode?: number): void {
+  const what = `write of ${path}`
+  const descriptor = onDisk(what, () => openSync(path, 'w'))
+  try {
+    writeFully(descriptor, bytes, 0, bytes.length, 0, what)
+    onDisk(what, () => {
+      if (mode !== undefined) fchmodSync(descriptor, mode)
+      fsyncSync(descriptor)
+    })
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/**
+ * Puts `bytes` in the place of the file, by way of `<path>.tmp`; durable on return. Its directory
+ * must be there. @throws LedgerError DISK_FULL or DISK_FAILED; the file is the old one then, or
+ * the new one if only the sync of its name failed
+ */
+export function replaceFile(path: string, bytes: Buffer, mode?: number): void {
+  const draft = `${path}.tmp`
+  writeSynced(draft, bytes, mode)
+  onDisk(`write of ${path}`, () => renameSync(draft, path))
+  syncDirectory(dirname(path))
 }
