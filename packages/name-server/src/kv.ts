@@ -1,20 +1,12 @@
 /**
  * The KV configuration: namespace → key → value, kept in one JSON file that Apache's name server
- * reads and writes too. Owns two invariants: a change is answered only after it is on disk (tmp,
- * fsync, rename, fsync of the directory), and a change that cannot be stored changes nothing in
- * memory either.
+ * reads and writes too. Owns two invariants: a change is answered only after it is durable, and a
+ * change that cannot be stored changes nothing in memory either.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { LedgerError } from '@ringledger/base'
+import { onDisk, replaceFile } from '@ringledger/base/internal'
 import { parseLenientJson } from '@ringledger/protocol'
 
 /** Order topics: topic → `brokerA:4;brokerB:4`. */
@@ -61,7 +53,10 @@ export class KvConfig {
     return this.#table.get(namespace)
   }
 
-  /** @throws LedgerError TOO_LARGE when the table is full, DISK_FAILED when it cannot be stored. */
+  /**
+   * @throws LedgerError TOO_LARGE when the table is full, DISK_FULL or DISK_FAILED when it cannot
+   *   be stored
+   */
   put(namespace: string, key: string, value: string): void {
     const before = this.get(namespace, key)
     if (before === value) return
@@ -75,7 +70,8 @@ export class KvConfig {
   }
 
   /**
-   * Removes a key; the namespace stays. An absent key is no error. @throws LedgerError DISK_FAILED
+   * Removes a key; the namespace stays. An absent key is no error. @throws LedgerError DISK_FULL,
+   * DISK_FAILED
    */
   delete(namespace: string, key: string): void {
     const keys = this.#table.get(namespace)
@@ -86,7 +82,7 @@ export class KvConfig {
   }
 
   #replace(table: Table): void {
-    if (this.#path !== undefined) replaceFile(this.#path, formatTable(table))
+    if (this.#path !== undefined) replaceText(this.#path, formatTable(table))
     this.#table = table
     this.#characters = countCharacters(table)
   }
@@ -130,30 +126,10 @@ function readTable(text: string, path: string): Table {
 }
 
 /**
- * Puts `text` under `path` so that after a crash either the old or the new file is there, whole.
- * @throws LedgerError DISK_FAILED
+ * The file's new text, durable on return; its directory is made when it is not there.
+ * @throws LedgerError DISK_FULL, DISK_FAILED
  */
-export function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.tmp`
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    const file = openSync(temporary, 'w')
-    try {
-      const bytes = Buffer.from(text)
-      let written = 0
-      while (written < bytes.length) written += writeSync(file, bytes, written)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    renameSync(temporary, path)
-    const directory = openSync(dirname(path), 'r')
-    try {
-      fsyncSync(directory)
-    } finally {
-      closeSync(directory)
-    }
-  } catch (error) {
-    throw new LedgerError('DISK_FAILED', `cannot write ${path}: ${(error as Error).message}`)
-  }
+export function replaceText(path: string, text: string): void {
+  onDisk(`write of ${path}`, () => mkdirSync(dirname(path), { recursive: true }))
+  replaceFile(path, Buffer.from(text))
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
 import { NAME_SERVER_BLACK_LIST, type NameServerSettings, readSettingsChange } from './config.ts'
-import { replaceFile } from './kv.ts'
+import { replaceText } from './kv.ts'
 
 export class SettingsStore {
   /** In effect now; handlers read it anew for each request. */
@@ -38,7 +38,7 @@ export class SettingsStore {
 
   /**
    * Applies a change (code 318); returns the keys that have no effect here.
-   * @throws LedgerError BAD_REQUEST or DISK_FAILED; nothing changed then.
+   * @throws LedgerError BAD_REQUEST, DISK_FULL or DISK_FAILED; nothing changed then.
    */
   change(properties: ReadonlyMap<string, string>): string[] {
     if (this.touchesBlackList(properties)) {
@@ -46,7 +46,7 @@ export class SettingsStore {
     }
     const change = readSettingsChange(properties)
     if (this.#path !== undefined) {
-      replaceFile(this.#path, withChanges(textOf(this.#path), properties))
+      replaceText(this.#path, withChanges(textOf(this.#path), properties))
     }
     Object.assign(this.current, change.settings)
     for (const [key, value] of change.ignored) this.#ignored.set(key, value)
