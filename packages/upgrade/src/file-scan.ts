@@ -3,9 +3,10 @@
  * offset), and everything up to the end of data goes into one digest. Owns the question where the
  * data of a file ends; reads in windows, so that memory does not grow with the file.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { basename } from 'node:path'
 import { assert } from '@ringledger/base'
+import { readFully } from '@ringledger/base/internal'
 import {
   checkMessage,
   isPlainLogBlank,
@@ -268,22 +269,12 @@ class Scan {
     if (at >= this.#windowAt && held >= wanted) return held
     if (!this.#hashing) this.#hashTo(this.#checked)
     this.#windowAt = at
-    this.#windowBytes = readFully(this.#fd, this.#window, at)
+    const what = `read of ${this.#request.path}`
+    this.#windowBytes = readFully(this.#fd, this.#window, 0, WINDOW_BYTES, at, what)
     this.#bytesDone(at)
     assert(this.#windowBytes >= Math.min(wanted, 1), 'a window holds what it was loaded for')
     return this.#windowBytes
   }
-}
-
-/** Fills `target` from the file's byte `position` on; fewer bytes only at the end of the file. */
-function readFully(fd: number, target: Buffer, position: number): number {
-  let done = 0
-  while (done < target.length) {
-    const count = readSync(fd, target, done, target.length - done, position + done)
-    if (count === 0) break
-    done += count
-  }
-  return done
 }
 
 function isZero(bytes: Buffer): boolean {

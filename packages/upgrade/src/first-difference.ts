@@ -2,7 +2,8 @@
  * Finds the very message from which two stores at hand differ, when digests have said that they do.
  * Reads both logs side by side from a place up to which they are known to be equal.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
+import { readFully } from '@ringledger/base/internal'
 import { checkMessage, msgBodyRange, msgPropertiesRange, msgTotalSize } from '@ringledger/protocol'
 import { noteMessage } from './message-tally.ts'
 import type { MessageNote } from './report.ts'
@@ -58,24 +59,21 @@ export function findDifference(
 }
 
 class Reader {
+  readonly #path: string
   readonly #fd: number
   readonly #offset: number
   readonly bytes: Buffer = Buffer.alloc(WINDOW_BYTES)
 
   constructor({ path, offset }: LogFile) {
+    this.#path = path
     this.#fd = openSync(path, 'r')
     this.#offset = offset
   }
 
   /** Fills `bytes` from `offset` on; what lies behind the file's end is zeros. */
   load(offset: number): void {
-    let done = 0
-    while (done < WINDOW_BYTES) {
-      const position = offset - this.#offset + done
-      const count = readSync(this.#fd, this.bytes, done, WINDOW_BYTES - done, position)
-      if (count === 0) break
-      done += count
-    }
+    const position = offset - this.#offset
+    const done = readFully(this.#fd, this.bytes, 0, WINDOW_BYTES, position, `read of ${this.#path}`)
     this.bytes.fill(0, done)
   }
 

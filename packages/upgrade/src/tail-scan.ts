@@ -1,5 +1,6 @@
 /** Digests the newest messages of a file one by one. */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
+import { readFully } from '@ringledger/base/internal'
 import { msgTotalSize } from '@ringledger/protocol'
 import type { FileReport, Mark } from './report.ts'
 
@@ -19,7 +20,7 @@ export function scanTail({ path, file }: TailRequest, digest: (bytes: Buffer) =>
   const bytes = Buffer.alloc(file.endOffset - from)
   const fd = openSync(path, 'r')
   try {
-    readSync(fd, bytes, 0, bytes.length, from - file.offset)
+    readFully(fd, bytes, 0, bytes.length, from - file.offset, `read of ${path}`)
   } finally {
     closeSync(fd)
   }

@@ -1,16 +1,9 @@
 /**
  * Copies one file and proves it: what was written is synced, read back, and has the same digest.
  */
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  futimesSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, futimesSync, openSync, readSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
+import { onSync, writeFully } from '@ringledger/base/internal'
 import type { XXHash } from 'xxhash-wasm'
 import { hex } from '../file-scan.ts'
 import type { CopiedFile } from './marker.ts'
@@ -19,7 +12,7 @@ const CHUNK_BYTES = 8 * 1024 * 1024
 
 /**
  * `bytesDone` is told after each piece; resolves to let others run in between. @throws LedgerError
- * DISK_FAILED when what is read back is not what was read
+ * DISK_FULL; DISK_FAILED, also when what is read back is not what was read
  */
 export async function copyProved(
   name: string,
@@ -39,11 +32,11 @@ export async function copyProved(
       count = readSync(source, chunk, 0, CHUNK_BYTES, at)
       if (count === 0) break
       written.update(chunk.subarray(0, count))
-      writeWhole(target, chunk, count, at)
+      writeFully(target, chunk, 0, count, at, `write of ${to}`)
       await bytesDone(count)
     }
     futimesSync(target, atimeMs / 1000, mtimeMs / 1000)
-    fsyncSync(target)
+    onSync(`sync of ${to}`, () => fsyncSync(target))
     const digest = hex(written.digest())
     const found = await digestOf(target, chunk, newHash(), bytesDone)
     if (at !== size || found !== digest) {
@@ -67,12 +60,5 @@ async function digestOf(
     if (count === 0) return hex(hash.digest())
     hash.update(chunk.subarray(0, count))
     await bytesDone(count)
-  }
-}
-
-function writeWhole(descriptor: number, bytes: Buffer, sizeBytes: number, at: number): void {
-  let done = 0
-  while (done < sizeBytes) {
-    done += writeSync(descriptor, bytes, done, sizeBytes - done, at + done)
   }
 }

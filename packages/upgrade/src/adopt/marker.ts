@@ -3,19 +3,10 @@
  * broker of ours starts on the store. Owns its shape; it is written whole, atomically, and durable
  * on return.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
-import { syncDirectory } from '../rollback/plain-log-writer.ts'
+import { replaceFile, syncDirectory } from '@ringledger/base/internal'
 
 /** The broker's start check knows this name, too. */
 export const ADOPT_MARKER = 'upgrade-adopt.json'
@@ -60,13 +51,7 @@ export class MarkerFile {
   }
 
   write(adoption: Omit<Adoption, 'version'>): void {
-    const draft = `${this.#path}.tmp`
-    writeFileSync(draft, JSON.stringify({ version: VERSION, ...adoption }))
-    const descriptor = openSync(draft, 'r')
-    fsyncSync(descriptor)
-    closeSync(descriptor)
-    renameSync(draft, this.#path)
-    syncDirectory(dirname(this.#path))
+    replaceFile(this.#path, Buffer.from(JSON.stringify({ version: VERSION, ...adoption })))
   }
 
   remove(): void {

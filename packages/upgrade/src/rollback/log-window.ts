@@ -2,8 +2,9 @@
  * Reads a log that is cut into files of one length, forwards, through one window that only grows
  * for a message longer than it. What begins in a file ends in it, and so does every window.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { assert } from '@ringledger/base'
+import { readFully } from '@ringledger/base/internal'
 import type { LogFile } from '../store-files.ts'
 
 const WINDOW_BYTES = 8 * 1024 * 1024
@@ -77,14 +78,8 @@ export class LogWindow {
       this.#descriptor = openSync(file.path, 'r')
       this.#openOffset = start
     }
-    let done = 0
-    while (done < sizeBytes) {
-      const at = position - start + done
-      const count = readSync(this.#descriptor, this.bytes, done, sizeBytes - done, at)
-      if (count === 0) break
-      done += count
-    }
-    return done
+    const what = `read at offset ${position}`
+    return readFully(this.#descriptor, this.bytes, 0, sizeBytes, position - start, what)
   }
 }
 

@@ -12,10 +12,10 @@ import {
   openSync,
   readdirSync,
   rmSync,
-  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { assert, LedgerError } from '@ringledger/base'
+import { assert } from '@ringledger/base'
+import { onDisk, onSync, syncDirectory, writeFully } from '@ringledger/base/internal'
 import {
   fileNameOfOffset,
   offsetOfFileName,
@@ -81,7 +81,7 @@ export class PlainLogWriter {
   /** Everything is durable on return. */
   save(): void {
     this.#flush()
-    if (this.#descriptor >= 0) onDisk(() => fsyncSync(this.#descriptor))
+    this.#sync()
     syncDirectory(this.#directory)
   }
 
@@ -115,7 +115,7 @@ export class PlainLogWriter {
       writePlainLogBlank(this.bytes, this.#used, left)
       this.#used += PLAIN_LOG_BLANK_BYTES
       this.#flush()
-      onDisk(() => fsyncSync(this.#descriptor))
+      this.#sync()
       this.close()
     }
     this.#open(start)
@@ -124,11 +124,9 @@ export class PlainLogWriter {
 
   #open(offset: number): void {
     const start = offset - (offset % this.#segmentBytes)
-    onDisk(() => {
-      this.#descriptor = openSync(
-        join(this.#directory, fileNameOfOffset(start)),
-        offset > start ? 'r+' : 'w+',
-      )
+    const path = join(this.#directory, fileNameOfOffset(start))
+    onDisk(`opening ${path}`, () => {
+      this.#descriptor = openSync(path, offset > start ? 'r+' : 'w+')
       this.#fileStart = start
       ftruncateSync(this.#descriptor, offset - start)
       ftruncateSync(this.#descriptor, this.#segmentBytes)
@@ -143,37 +141,18 @@ export class PlainLogWriter {
   }
 
   #flush(): void {
-    let done = 0
     const at = this.#flushed - this.#fileStart
-    while (done < this.#used) {
-      done += onDisk(() =>
-        writeSync(this.#descriptor, this.bytes, done, this.#used - done, at + done),
-      )
-    }
+    writeFully(this.#descriptor, this.bytes, 0, this.#used, at, this.#what('write'))
     this.#flushed += this.#used
     this.#used = 0
   }
-}
 
-export function syncDirectory(path: string): void {
-  onDisk(() => {
-    const descriptor = openSync(path, 'r')
-    try {
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
-  })
-}
+  #sync(): void {
+    if (this.#descriptor >= 0) onSync(this.#what('sync'), () => fsyncSync(this.#descriptor))
+  }
 
-function onDisk<Result>(call: () => Result): Result {
-  try {
-    return call()
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    throw new LedgerError(code === 'ENOSPC' ? 'DISK_FULL' : 'DISK_FAILED', String(error), {
-      cause: error,
-    })
+  #what(call: string): string {
+    return `${call} of the file from ${this.#fileStart} on in ${this.#directory}`
   }
 }
 

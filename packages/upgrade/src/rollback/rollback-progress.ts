@@ -2,19 +2,10 @@
  * How far a rollback got, beside what it builds, so that a killed one is taken up. Owns the rule
  * that progress of another source, or of one that was changed since, is never used.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { replaceFile } from '@ringledger/base/internal'
 import type { RaftPlace } from './log-walks.ts'
-import { syncDirectory } from './plain-log-writer.ts'
 import type { RollbackSource } from './rollback-source.ts'
 import type { MovedMessage, RollbackReport } from './rollback-types.ts'
 
@@ -81,13 +72,7 @@ export class ProgressFile {
       files: this.#files,
       ...progress,
     })
-    const draft = `${this.#path}.tmp`
-    writeFileSync(draft, text)
-    const descriptor = openSync(draft, 'r')
-    fsyncSync(descriptor)
-    closeSync(descriptor)
-    renameSync(draft, this.#path)
-    syncDirectory(dirname(this.#path))
+    replaceFile(this.#path, Buffer.from(text))
   }
 
   /** Whether the source is what it was when this file was opened. */

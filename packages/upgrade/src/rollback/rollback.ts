@@ -16,11 +16,12 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LedgerError } from '@ringledger/base'
+import { syncDirectory } from '@ringledger/base/internal'
 import type { LogFile } from '../store-files.ts'
 import { PlainWalk, type RaftPlace, RaftWalk, WalkedMessage } from './log-walks.ts'
 import { LogWindow } from './log-window.ts'
 import { MessageMover } from './message-mover.ts'
-import { PlainLogWriter, syncDirectory } from './plain-log-writer.ts'
+import { PlainLogWriter } from './plain-log-writer.ts'
 import { type Progress, ProgressFile } from './rollback-progress.ts'
 import { findSource, type RollbackSource } from './rollback-source.ts'
 import {

@@ -1,19 +1,7 @@
 /** `mqadmin upgrade apply`: the configuration of a Master/Slave broker becomes a group member's. */
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fchmodSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { constants, copyFileSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
+import { replaceFile } from '@ringledger/base/internal'
 import type { Command } from 'commander'
 import { readBrokerConfig } from '../../config/broker-config.ts'
 import { systemEnvironment } from '../../config/environment.ts'
@@ -155,19 +143,7 @@ function check(path: string, before: string, after: string): readonly string[] {
 function replace(file: string, text: string): string {
   const backup = `${file}.bak-${new Date().toISOString().replace(/\D/g, '').slice(0, 17)}`
   copyFileSync(file, backup, constants.COPYFILE_EXCL)
-  const draft = `${file}.tmp`
-  writeFileSync(draft, text)
-  const descriptor = openSync(draft, 'r+')
-  try {
-    fchmodSync(descriptor, statSync(file).mode)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(draft, file)
-  const directory = openSync(dirname(file), 'r')
-  fsyncSync(directory)
-  closeSync(directory)
+  replaceFile(file, Buffer.from(text), statSync(file).mode)
   return backup
 }
 
