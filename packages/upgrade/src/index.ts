@@ -2,13 +2,7 @@
  * Stores of Apache RocketMQ on their way into a Raft group and back: looked at, compared, one copy
  * put in another's place, rolled back.
  */
-export {
-  type AdoptOptions,
-  AdoptRefused,
-  type AdoptReport,
-  adoptLog,
-  cancelAdoption,
-} from './adopt/adopt.ts'
+export { type AdoptOptions, type AdoptReport, adoptLog, cancelAdoption } from './adopt/adopt.ts'
 export {
   type Comparison,
   type CopyComparison,
@@ -18,6 +12,7 @@ export {
 } from './compare.ts'
 export { type Difference, findDifference, firstDifference } from './first-difference.ts'
 export { parseReport, readReport } from './read-report.ts'
+export { AdoptRefused, RollbackRefused, UpgradeRefused } from './refused.ts'
 export * from './report.ts'
 export { rollbackStore } from './rollback/rollback.ts'
 export * from './rollback/rollback-types.ts'

@@ -6,12 +6,7 @@ import type { AdminCommand, OptionSpec } from './command.ts'
 import { commands } from './commands/index.ts'
 import { AdminError, ExitCode, UsageError } from './errors.ts'
 import { addUpgrade } from './upgrade/commands.ts'
-import { show, type TextSink } from './view.ts'
-
-export interface AdminIo {
-  readonly stdout: TextSink
-  readonly stderr: TextSink
-}
+import { type AdminIo, show, type TextSink } from './view.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

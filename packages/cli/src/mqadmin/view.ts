@@ -38,6 +38,12 @@ export interface TextSink {
   readonly isTTY?: boolean
 }
 
+/** Where a command writes: views to `stdout`, progress and what went wrong to `stderr`. */
+export interface AdminIo {
+  readonly stdout: TextSink
+  readonly stderr: TextSink
+}
+
 /** Prints a view. */
 export function show(view: View, sink: TextSink, asJson: boolean): void {
   if (asJson) {

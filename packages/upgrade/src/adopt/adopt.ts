@@ -19,6 +19,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LedgerError } from '@ringledger/base'
 import { syncDirectory } from '@ringledger/base/internal'
 import xxhash from 'xxhash-wasm'
+import { AdoptRefused } from '../refused.ts'
 import type { StoreReport } from '../report.ts'
 import { findStore, type LogFile, listLogFiles } from '../store-files.ts'
 import { surveyStore } from '../survey.ts'
@@ -45,17 +46,6 @@ export interface AdoptReport {
   readonly keptAside: readonly string[]
   /** Tables of the other member came along: the store was in no group yet. */
   readonly tables: boolean
-}
-
-/** Why nothing is adopted. */
-export class AdoptRefused extends Error {
-  override readonly name = 'AdoptRefused'
-  readonly advice: string
-
-  constructor(text: string, advice: string) {
-    super(text)
-    this.advice = advice
-  }
 }
 
 /** Derived from the log that goes: built anew from the one that comes. */

@@ -16,9 +16,9 @@ import {
   msgTotalSize,
   PLAIN_LOG_BLANK_MAGIC,
 } from '@ringledger/protocol'
+import { RollbackRefused } from '../refused.ts'
 import type { LogWindow } from './log-window.ts'
 import type { RollbackSource } from './rollback-source.ts'
-import { RollbackRefused } from './rollback-types.ts'
 
 /** Longer than what any broker takes; a length beyond it is damage. */
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024

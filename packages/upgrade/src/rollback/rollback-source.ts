@@ -4,8 +4,9 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { RollbackRefused } from '../refused.ts'
 import { findStore, type LogFile, listLogFiles } from '../store-files.ts'
-import { type RollbackOptions, RollbackRefused } from './rollback-types.ts'
+import type { RollbackOptions } from './rollback-types.ts'
 
 export interface RollbackSource {
   readonly root: string

@@ -79,14 +79,3 @@ export interface RollbackReport {
   readonly uncommittedEntries: number
   readonly built: BuiltFiles
 }
-
-/** Why a store is not rolled back; `text` says what was found, `advice` what to do. */
-export class RollbackRefused extends Error {
-  override readonly name = 'RollbackRefused'
-  readonly advice: string
-
-  constructor(text: string, advice: string) {
-    super(text)
-    this.advice = advice
-  }
-}

@@ -17,6 +17,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LedgerError } from '@ringledger/base'
 import { syncDirectory } from '@ringledger/base/internal'
+import { RollbackRefused } from '../refused.ts'
 import type { LogFile } from '../store-files.ts'
 import { PlainWalk, type RaftPlace, RaftWalk, WalkedMessage } from './log-walks.ts'
 import { LogWindow } from './log-window.ts'
@@ -24,12 +25,7 @@ import { MessageMover } from './message-mover.ts'
 import { PlainLogWriter } from './plain-log-writer.ts'
 import { type Progress, ProgressFile } from './rollback-progress.ts'
 import { findSource, type RollbackSource } from './rollback-source.ts'
-import {
-  type RollbackOptions,
-  RollbackRefused,
-  type RollbackReport,
-  type StoreBuilder,
-} from './rollback-types.ts'
+import type { RollbackOptions, RollbackReport, StoreBuilder } from './rollback-types.ts'
 
 const SAVE_EVERY_BYTES = 1024 ** 3
 const TELL_EVERY_BYTES = 16 * 1024 ** 2

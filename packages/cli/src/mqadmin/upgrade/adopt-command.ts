@@ -2,15 +2,10 @@
 import { AdoptRefused, type AdoptReport, adoptLog, cancelAdoption } from '@ringledger/upgrade'
 import type { Command } from 'commander'
 import { UsageError } from '../errors.ts'
-import { columns, show, type TextSink, type View } from '../view.ts'
+import { type AdminIo, columns, show, type View } from '../view.ts'
 import { UpgradeExit } from './compare-view.ts'
-import { asAdminError } from './failures.ts'
+import { asAdminError, sayRefused } from './failures.ts'
 import { Progress } from './progress.ts'
-
-interface Io {
-  readonly stdout: TextSink
-  readonly stderr: TextSink
-}
 
 interface AdoptArguments {
   readonly from?: string
@@ -33,7 +28,7 @@ Exit code:
 Example:
   mqadmin upgrade adopt /data/store --from /mnt/n0/store`
 
-export function addAdopt(upgrade: Command, io: Io, exit: (code: number) => void): void {
+export function addAdopt(upgrade: Command, io: AdminIo, exit: (code: number) => void): void {
   upgrade
     .command('adopt')
     .argument('<store>', 'storePathRootDir of the stopped broker whose old log is to be replaced')
@@ -48,13 +43,13 @@ export function addAdopt(upgrade: Command, io: Io, exit: (code: number) => void)
         show(await run(store, options, io), io.stdout, options.json === true)
       } catch (error) {
         if (!(error instanceof AdoptRefused)) throw asAdminError(error)
-        sayRefused(error, options, io)
+        sayRefused(error, options.json === true, io)
         exit(UpgradeExit.DIFFERENT)
       }
     })
 }
 
-async function run(store: string, options: AdoptArguments, io: Io): Promise<View> {
+async function run(store: string, options: AdoptArguments, io: AdminIo): Promise<View> {
   const paths = { root: store, ...(options.commitlog && { commitLog: options.commitlog }) }
   if (options.cancel === true) {
     cancelAdoption(paths)
@@ -74,11 +69,6 @@ async function run(store: string, options: AdoptArguments, io: Io): Promise<View
   } finally {
     progress.end()
   }
-}
-
-function sayRefused({ message, advice }: AdoptRefused, { json }: AdoptArguments, io: Io): void {
-  if (json === true) show({ json: { refused: message, advice }, sections: [] }, io.stdout, true)
-  else io.stderr.write(`STOP  ${message}\n      ${advice}\n`)
 }
 
 function adoptView(report: AdoptReport): View {

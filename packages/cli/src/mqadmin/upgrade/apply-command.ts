@@ -8,16 +8,11 @@ import { systemEnvironment } from '../../config/environment.ts'
 import { formatPeers, parsePeers } from '../../config/peers.ts'
 import { parseProperties } from '../../config/properties-file.ts'
 import { UsageError } from '../errors.ts'
-import { show, type TextSink, type View } from '../view.ts'
+import { type AdminIo, show, type View } from '../view.ts'
 import { type GroupKeys, withGroup } from './broker-conf-edit.ts'
 import { UpgradeExit } from './compare-view.ts'
-import { asAdminError } from './failures.ts'
+import { asAdminError, sayReasons } from './failures.ts'
 import { unifiedDiff } from './unified-diff.ts'
-
-interface Io {
-  readonly stdout: TextSink
-  readonly stderr: TextSink
-}
 
 interface ApplyArguments {
   readonly group: string
@@ -53,7 +48,7 @@ Example:
   mqadmin upgrade apply broker.conf --group RaftNode00 --self n0 \\
     --peers "n0-10.0.0.1:40911;n1-10.0.0.2:40911;n2-10.0.0.3:40911"`
 
-export function addApply(upgrade: Command, io: Io, exit: (code: number) => void): void {
+export function addApply(upgrade: Command, io: AdminIo, exit: (code: number) => void): void {
   upgrade
     .command('apply')
     .argument('<broker.conf>', 'configuration of the stopped broker')
@@ -77,7 +72,7 @@ export function addApply(upgrade: Command, io: Io, exit: (code: number) => void)
 function apply(
   path: string,
   options: ApplyArguments,
-  io: Io,
+  io: AdminIo,
   exit: (code: number) => void,
 ): Applied | undefined {
   const keys = groupKeys(options)
@@ -91,10 +86,7 @@ function apply(
     return { path, diff, warnings, written: true, backup: replace(file, after) }
   } catch (error) {
     if (!(error instanceof LedgerError) || error.code !== 'BAD_CONFIG') throw asAdminError(error)
-    if (options.json === true) {
-      const json = { refused: error.message.split('\n') }
-      show({ json, sections: [] }, io.stdout, true)
-    } else io.stderr.write(`${error.message.replace(/^/gm, 'STOP  ')}\nNothing was written.\n`)
+    sayReasons(error.message.split('\n'), options.json === true, io)
     exit(UpgradeExit.DIFFERENT)
     return undefined
   }

@@ -8,7 +8,7 @@ import { compareReports, readReport, type StoreReport, surveyStore } from '@ring
 import type { Command } from 'commander'
 import { count } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { show, type TextSink } from '../view.ts'
+import { type AdminIo, show } from '../view.ts'
 import { addAdopt } from './adopt-command.ts'
 import { addApply } from './apply-command.ts'
 import { checkView } from './check-view.ts'
@@ -16,11 +16,6 @@ import { compareView, findDifferences, UpgradeExit, verdictExit } from './compar
 import { asAdminError } from './failures.ts'
 import { Progress } from './progress.ts'
 import { addRollback } from './rollback-command.ts'
-
-interface Io {
-  readonly stdout: TextSink
-  readonly stderr: TextSink
-}
 
 interface ScanOptions {
   readonly commitlog?: string
@@ -39,7 +34,7 @@ Exit code:
   1  failed, 64 not understood`
 
 /** Adds the command; `exit` is told how it ended. */
-export function addUpgrade(program: Command, io: Io, exit: (code: number) => void): void {
+export function addUpgrade(program: Command, io: AdminIo, exit: (code: number) => void): void {
   const upgrade = program
     .command('upgrade')
     .description(
@@ -91,7 +86,7 @@ function offsets(text: string): number[] {
 async function compare(
   sources: readonly string[],
   options: ScanOptions,
-  io: Io,
+  io: AdminIo,
   exit: (code: number) => void,
 ): Promise<void> {
   const reports = new Map<string, StoreReport>()
@@ -113,7 +108,7 @@ async function compare(
   exit(verdictExit(comparison, [...reports.values()]))
 }
 
-async function survey(store: string, options: ScanOptions, io: Io): Promise<StoreReport> {
+async function survey(store: string, options: ScanOptions, io: AdminIo): Promise<StoreReport> {
   const progress = new Progress(store, io.stderr)
   try {
     return await surveyStore({

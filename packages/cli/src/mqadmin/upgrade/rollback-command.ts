@@ -19,16 +19,11 @@ import {
 import type { Command } from 'commander'
 import { parseProperties } from '../../config/properties-file.ts'
 import { AdminError } from '../errors.ts'
-import { show, type TextSink } from '../view.ts'
+import { type AdminIo, show, type TextSink } from '../view.ts'
 import { UpgradeExit } from './compare-view.ts'
-import { asAdminError } from './failures.ts'
+import { asAdminError, sayRefused } from './failures.ts'
 import { Progress } from './progress.ts'
 import { rollbackView } from './rollback-view.ts'
-
-interface Io {
-  readonly stdout: TextSink
-  readonly stderr: TextSink
-}
 
 interface RollbackArguments {
   readonly to: string
@@ -50,7 +45,7 @@ const DEFAULT_QUEUE_FILE_BYTES = 6_000_000
 const UNIT_BYTES = 20
 const SHOWN_LINES = 20
 
-export function addRollback(upgrade: Command, io: Io, exit: (code: number) => void): void {
+export function addRollback(upgrade: Command, io: AdminIo, exit: (code: number) => void): void {
   upgrade
     .command('rollback')
     .argument('<store>', 'storePathRootDir of a stopped member')
@@ -83,7 +78,7 @@ Example:
 async function run(
   store: string,
   options: RollbackArguments,
-  io: Io,
+  io: AdminIo,
   exit: (code: number) => void,
 ): Promise<RollbackReport | undefined> {
   const progress = new Progress(store, io.stderr)
@@ -102,12 +97,7 @@ async function run(
     })
   } catch (error) {
     if (!(error instanceof RollbackRefused)) throw asAdminError(error)
-    const { message, advice } = error
-    if (options.json === true) {
-      show({ json: { refused: message, advice }, sections: [] }, io.stdout, true)
-    } else {
-      io.stderr.write(`STOP  ${message}\n      ${advice}\n`)
-    }
+    sayRefused(error, options.json === true, io)
     exit(UpgradeExit.DIFFERENT)
     return undefined
   } finally {
