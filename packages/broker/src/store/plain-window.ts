@@ -11,6 +11,7 @@ import {
   PLAIN_LOG_BLANK_BYTES,
 } from '@ringledger/protocol'
 import type { PlainLog, PlainLogFile } from './plain-log.ts'
+import { READ_AHEAD_BYTES, ReadAhead } from './read-ahead.ts'
 
 export const PlainKind = {
   MESSAGE: 0,
@@ -21,18 +22,13 @@ export const PlainKind = {
 } as const
 export type PlainKind = (typeof PlainKind)[keyof typeof PlainKind]
 
-const WINDOW_BYTES = 1024 * 1024
 /** Far above any message: a larger size is damage and not a reason to allocate. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 /** Both kinds of message begin their magic with these bytes. */
 const MAGIC_START = Buffer.from([0xda, 0xa3, 0x20])
 const CHECK = { verifyBodyCrc: true }
 
-export class PlainWindow {
-  bytes: Buffer = Buffer.alloc(0)
-  view: DataView = new DataView(this.bytes.buffer, 0, 0)
-  /** How many bytes of `bytes` are filled. */
-  filled = 0
+export class PlainWindow extends ReadAhead {
   /** What `look` found: its kind, how far it reaches, where in `bytes` a message lies. */
   kind: PlainKind = PlainKind.GAP
   sizeBytes = 0
@@ -40,9 +36,9 @@ export class PlainWindow {
   /** Why a gap is one; `unused`: only zeros up to the end of the file. */
   reason = ''
   readonly #plain: PlainLog
-  #start = 0
 
   constructor(plain: PlainLog) {
+    super()
     this.#plain = plain
   }
 
@@ -57,17 +53,12 @@ export class PlainWindow {
     const found = this.#check(position, end)
     if (found === 'ok') {
       this.kind = PlainKind.MESSAGE
-      this.offset = position - this.#start
+      this.offset = position - this.start
       this.sizeBytes = msgTotalSize(this.bytes, this.offset)
     } else if (this.#isBlank(position, end)) {
       this.kind = PlainKind.BLANK
       this.sizeBytes = end - position
     } else this.#lookBehind(position, file, found)
-  }
-
-  /** What was read may have changed since. */
-  forget(): void {
-    this.filled = 0
   }
 
   #gap(sizeBytes: number, reason: string): void {
@@ -85,13 +76,13 @@ export class PlainWindow {
 
   #check(position: number, end: number): string {
     let available = this.#load(position, PLAIN_LOG_BLANK_BYTES, end)
-    let offset = position - this.#start
+    let offset = position - this.start
     let found: string = checkMessage(this.bytes, offset, available, CHECK)
     if (found === 'short' && available >= PLAIN_LOG_BLANK_BYTES) {
       const sizeBytes = msgTotalSize(this.bytes, offset)
       if (sizeBytes > end - position || sizeBytes > MAX_MESSAGE_BYTES) return 'size'
       available = this.#load(position, sizeBytes, end)
-      offset = position - this.#start
+      offset = position - this.start
       found = checkMessage(this.bytes, offset, available, CHECK)
     }
     if (found !== 'ok') return found
@@ -100,7 +91,7 @@ export class PlainWindow {
 
   #isBlank(position: number, end: number): boolean {
     if (this.#load(position, PLAIN_LOG_BLANK_BYTES, end) < PLAIN_LOG_BLANK_BYTES) return false
-    return isPlainLogBlank(this.bytes, position - this.#start, end - position)
+    return isPlainLogBlank(this.bytes, position - this.start, end - position)
   }
 
   /** Where the next whole message begins below `end`; -1: nowhere. */
@@ -108,13 +99,13 @@ export class PlainWindow {
     let at = from
     while (at + PLAIN_LOG_BLANK_BYTES <= end) {
       const available = this.#load(at, PLAIN_LOG_BLANK_BYTES, end)
-      const offset = at - this.#start
+      const offset = at - this.start
       const magicAt = this.bytes.subarray(0, offset + available).indexOf(MAGIC_START, offset + 4)
       if (magicAt < 0) {
         at += Math.max(1, available - PLAIN_LOG_BLANK_BYTES)
         continue
       }
-      at = this.#start + magicAt - 4
+      at = this.start + magicAt - 4
       if (this.#check(at, end) === 'ok') return at
       at++
     }
@@ -125,7 +116,7 @@ export class PlainWindow {
     for (let at = from; at < end; ) {
       const available = this.#load(at, 1, end)
       if (available === 0) return false
-      const offset = at - this.#start
+      const offset = at - this.start
       if (this.bytes.subarray(offset, offset + available).some((byte) => byte !== 0)) return false
       at += available
     }
@@ -135,22 +126,9 @@ export class PlainWindow {
   /** Makes `wantBytes` from `position` on visible unless `end` is nearer; returns how many are. */
   #load(position: number, wantBytes: number, end: number): number {
     const wanted = Math.min(wantBytes, end - position)
-    const held = Math.min(end, this.#start + this.filled) - position
-    if (position >= this.#start && held >= wanted) return held
-    const sizeBytes = Math.max(WINDOW_BYTES, wanted)
-    if (this.bytes.length !== sizeBytes) {
-      this.bytes = Buffer.allocUnsafeSlow(sizeBytes)
-      this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, sizeBytes)
-    }
-    this.#start = position
-    this.filled = 0
-    const target = Math.min(sizeBytes, end - position)
-    while (this.filled < target) {
-      const left = target - this.filled
-      const count = this.#plain.read(position + this.filled, this.bytes, this.filled, left)
-      if (count === 0) break
-      this.filled += count
-    }
+    const held = Math.min(end, this.start + this.filled) - position
+    if (position >= this.start && held >= wanted) return held
+    this.fill(this.#plain, position, end, Math.max(READ_AHEAD_BYTES, wanted))
     return this.filled
   }
 }
