@@ -10,6 +10,7 @@ import { readFully } from '@ringledger/base/internal'
 import {
   checkMessage,
   isPlainLogBlank,
+  MESSAGE_MAGIC_START,
   type MessageCheck,
   msgPhysicalOffset,
   msgTotalSize,
@@ -284,11 +285,8 @@ function isZero(bytes: Buffer): boolean {
   )
 }
 
-/** Both kinds of message magic begin with the same three bytes. */
-const MAGIC_START = Buffer.from([0xda, 0xa3, 0x20])
-
 function nextMagic(bytes: Buffer, from: number, to: number): number {
-  const found = bytes.indexOf(MAGIC_START, from)
+  const found = bytes.indexOf(MESSAGE_MAGIC_START, from)
   return found >= 0 && found + 4 <= to ? found : -1
 }
 

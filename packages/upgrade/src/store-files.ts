@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
-import { offsetOfFileName } from '@ringledger/protocol'
+import { CQ_UNIT_BYTES, fileNameOfOffset, offsetOfFileName } from '@ringledger/protocol'
 
 export interface LogFile {
   readonly path: string
@@ -78,8 +78,6 @@ function readCheckpoint(path: string): StoreFiles['checkpoint'] {
   }
 }
 
-const UNIT_BYTES = 20
-
 /** Units are counted from the end of the newest file, whose tail is zeros. */
 function consumeQueues(directory: string): string[] {
   const queues: string[] = []
@@ -98,9 +96,9 @@ function unitsOf(directory: string): number {
     .filter((offset) => offset !== undefined)
     .sort((left, right) => right - left)
   for (const offset of offsets) {
-    const bytes = readFileSync(join(directory, String(offset).padStart(20, '0')))
-    for (let at = bytes.length - UNIT_BYTES; at >= 0; at -= UNIT_BYTES) {
-      if (bytes.readInt32BE(at + 8) > 0) return (offset + at) / UNIT_BYTES + 1
+    const bytes = readFileSync(join(directory, fileNameOfOffset(offset)))
+    for (let at = bytes.length - CQ_UNIT_BYTES; at >= 0; at -= CQ_UNIT_BYTES) {
+      if (bytes.readInt32BE(at + 8) > 0) return (offset + at) / CQ_UNIT_BYTES + 1
     }
   }
   return 0

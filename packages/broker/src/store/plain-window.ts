@@ -6,6 +6,7 @@
 import {
   checkMessage,
   isPlainLogBlank,
+  MESSAGE_MAGIC_START,
   msgPhysicalOffset,
   msgTotalSize,
   PLAIN_LOG_BLANK_BYTES,
@@ -24,8 +25,6 @@ export type PlainKind = (typeof PlainKind)[keyof typeof PlainKind]
 
 /** Far above any message: a larger size is damage and not a reason to allocate. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-/** Both kinds of message begin their magic with these bytes. */
-const MAGIC_START = Buffer.from([0xda, 0xa3, 0x20])
 const CHECK = { verifyBodyCrc: true }
 
 export class PlainWindow extends ReadAhead {
@@ -100,7 +99,9 @@ export class PlainWindow extends ReadAhead {
     while (at + PLAIN_LOG_BLANK_BYTES <= end) {
       const available = this.#load(at, PLAIN_LOG_BLANK_BYTES, end)
       const offset = at - this.start
-      const magicAt = this.bytes.subarray(0, offset + available).indexOf(MAGIC_START, offset + 4)
+      const magicAt = this.bytes
+        .subarray(0, offset + available)
+        .indexOf(MESSAGE_MAGIC_START, offset + 4)
       if (magicAt < 0) {
         at += Math.max(1, available - PLAIN_LOG_BLANK_BYTES)
         continue

@@ -7,6 +7,8 @@ import { MessageSysFlag } from './sys-flag.ts'
 export const MESSAGE_MAGIC_V1: number = 0xdaa320a7 | 0
 /** Topic length in two bytes; only for topics longer than 127 bytes. */
 export const MESSAGE_MAGIC_V2: number = 0xdaa320ab | 0
+/** The bytes with which the magic of either kind begins. */
+export const MESSAGE_MAGIC_START: Buffer = Buffer.from([0xda, 0xa3, 0x20])
 /** End-of-file filler of a plain commit log. */
 export const PLAIN_LOG_BLANK_MAGIC: number = 0xcbd43194 | 0
 

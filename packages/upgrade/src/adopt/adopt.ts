@@ -4,21 +4,13 @@
  * stays aside; a run that was killed anywhere is finished by the same call, or undone by `cancel`
  * while it only copied; until then the marker keeps brokers from starting.
  */
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LedgerError } from '@ringledger/base'
 import { syncDirectory } from '@ringledger/base/internal'
 import xxhash from 'xxhash-wasm'
+import { refuseRunning, refuseSmallDisk } from '../preconditions.ts'
 import { AdoptRefused } from '../refused.ts'
 import type { StoreReport } from '../report.ts'
 import { findStore, type LogFile, listLogFiles } from '../store-files.ts'
@@ -66,7 +58,7 @@ export async function adoptLog(options: AdoptOptions): Promise<AdoptReport> {
   const places = placesOf(options)
   const marker = new MarkerFile(places.root)
   const found = marker.read()
-  refuseRunning(places.root)
+  refuseRunning(findStore({ root: places.root }), AdoptRefused)
   if (found?.state !== 'swapping') {
     if (found !== undefined && found.from !== places.from) {
       throw new AdoptRefused(
@@ -123,16 +115,6 @@ function placesOf({ root, commitLog, from }: AdoptOptions): Places {
   }
 }
 
-function refuseRunning(root: string): void {
-  const { abort, raftDirectories } = findStore({ root })
-  const lock = raftDirectories.map((name) => join(root, name, 'ringledger-lock')).find(existsSync)
-  if (!abort && lock === undefined) return
-  throw new AdoptRefused(
-    `the file "${abort ? 'abort' : lock}" is there: the broker still runs, or was killed`,
-    'stop the broker in order (mqshutdown broker); start it once more before if it was killed',
-  )
-}
-
 async function copyAll(
   options: AdoptOptions,
   places: Places,
@@ -144,7 +126,7 @@ async function copyAll(
   const done = (found?.files ?? []).filter((copied) => isStill(copied, files, places))
   if (found !== undefined)
     options.onNote?.(`an earlier run is taken up: ${done.length} files are done`)
-  refuseSmallDisk(places, files, done)
+  refuseSmallDisk(dirname(places.log), sizeOf(files) - sizeOf(done))
   const note = (state: Adoption['state']): void => {
     marker.write({ from: places.from, stamp, state, files: done })
   }
@@ -152,8 +134,8 @@ async function copyAll(
   mkdirSync(places.log + NEW, { recursive: true })
   removeOthers(places.log + NEW, done)
   const { create64 } = await xxhash()
-  const totalBytes = 2 * files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  let doneBytes = 2 * done.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const totalBytes = 2 * sizeOf(files)
+  let doneBytes = 2 * sizeOf(done)
   for (const { path } of files) {
     const name = basename(path)
     if (done.some((copied) => copied.name === name)) continue
@@ -231,21 +213,8 @@ function removeOthers(directory: string, done: readonly CopiedFile[]): void {
   }
 }
 
-function refuseSmallDisk(
-  places: Places,
-  files: readonly LogFile[],
-  done: readonly CopiedFile[],
-): void {
-  const sum = (sizes: readonly { sizeBytes: number }[]): number => {
-    return sizes.reduce((all, { sizeBytes }) => all + sizeBytes, 0)
-  }
-  const needed = sum(files) - sum(done)
-  const { bavail, bsize } = statfsSync(dirname(places.log))
-  if (bavail * bsize >= needed) return
-  throw new LedgerError(
-    'DISK_FULL',
-    `${dirname(places.log)} needs ${needed} bytes more, its disk has ${bavail * bsize}`,
-  )
+function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }
 
 /** Only before there is a Raft log: from then on it holds what the tables say. */

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { refuseRunning } from '../preconditions.ts'
 import { RollbackRefused } from '../refused.ts'
 import { findStore, type LogFile, listLogFiles } from '../store-files.ts'
 import type { RollbackOptions } from './rollback-types.ts'
@@ -28,7 +29,7 @@ export function findSource(options: RollbackOptions): RollbackSource {
   const { root, commitLog, raftLog } = options
   const found = findStore({ root, ...(commitLog === undefined ? {} : { commitLog }) })
   const directory = raftDirectory(root, found.raftDirectories, raftLog)
-  refuseRunning(root, found.abort, found.raftDirectories)
+  refuseRunning(found, RollbackRefused)
   const raft = listLogFiles(raftLog ?? join(directory, 'data')).log
   const first = raft[0]
   if (first === undefined) throw new RollbackRefused(`${directory} holds no log`, NOT_A_MEMBER)
@@ -68,15 +69,6 @@ function raftDirectory(
     throw new RollbackRefused(`there is no dledger-<id>/data below ${root}`, NOT_A_MEMBER)
   }
   return join(root, name ?? '')
-}
-
-function refuseRunning(root: string, abort: boolean, raft: readonly string[]): void {
-  const lock = raft.map((name) => join(root, name, 'ringledger-lock')).find(existsSync)
-  if (!abort && lock === undefined) return
-  throw new RollbackRefused(
-    `the file "${abort ? 'abort' : lock}" is there: the broker still runs, or was killed`,
-    'stop the broker in order (mqshutdown broker); start it once more before if it was killed',
-  )
 }
 
 /** Every file as long as the others, none missing between the first and the last. */

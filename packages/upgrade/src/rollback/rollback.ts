@@ -4,19 +4,12 @@
  * only read; what stands at the target's name is complete; a run that was killed is taken up where
  * it saved last, and comes to the same end.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LedgerError } from '@ringledger/base'
 import { syncDirectory } from '@ringledger/base/internal'
+import { refuseSmallDisk } from '../preconditions.ts'
 import { RollbackRefused } from '../refused.ts'
 import type { LogFile } from '../store-files.ts'
 import { PlainWalk, type RaftPlace, RaftWalk, WalkedMessage } from './log-walks.ts'
@@ -232,13 +225,7 @@ class Rollback {
 
   #refuseSmallDisk(): void {
     const left = this.#source.totalBytes - (this.#position - this.#source.firstOffset)
-    const needed = Math.ceil(left * (1 + ROOM_BESIDE))
-    const { bavail, bsize } = statfsSync(this.#part)
-    if (bavail * bsize >= needed) return
-    throw new LedgerError(
-      'DISK_FULL',
-      `${this.#part} needs up to ${needed} bytes more, its disk has ${bavail * bsize}`,
-    )
+    refuseSmallDisk(this.#part, Math.ceil(left * (1 + ROOM_BESIDE)))
   }
 }
 

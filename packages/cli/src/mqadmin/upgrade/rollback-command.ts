@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { type BuilderMark, PlainStoreBuilder, StoppedQueues } from '@ringledger/broker/internal'
 import {
+  CQ_UNIT_BYTES,
   KEY_INDEX_DEFAULT_ENTRIES,
   KEY_INDEX_DEFAULT_SLOTS,
   keyIndexFileBytes,
@@ -42,7 +43,6 @@ interface FileSizes {
 }
 
 const DEFAULT_QUEUE_FILE_BYTES = 6_000_000
-const UNIT_BYTES = 20
 const SHOWN_LINES = 20
 
 export function addRollback(upgrade: Command, io: AdminIo, exit: (code: number) => void): void {
@@ -163,7 +163,7 @@ function sizesOfConfig(path: string): FileSizes {
   }
   const queueBytes = value('mappedFileSizeConsumeQueue', DEFAULT_QUEUE_FILE_BYTES)
   return {
-    consumeQueueFileBytes: Math.ceil(queueBytes / UNIT_BYTES) * UNIT_BYTES,
+    consumeQueueFileBytes: Math.ceil(queueBytes / CQ_UNIT_BYTES) * CQ_UNIT_BYTES,
     indexSlots: value('maxHashSlotNum', KEY_INDEX_DEFAULT_SLOTS),
     indexEntries: value('maxIndexNum', KEY_INDEX_DEFAULT_ENTRIES),
   }
