@@ -50,6 +50,12 @@ export function brokerOrCluster(options: { brokerAddr?: string; clusterName?: st
   }
 }
 
+/** Where something is changed, as `brokerOrCluster` wants it. */
+export const ON_BROKERS: readonly OptionSpec[] = [
+  { flags: '-b, --brokerAddr <address>', description: 'on one broker, host:port of its leader' },
+  { flags: '-c, --clusterName <cluster>', description: 'on every broker of the cluster' },
+]
+
 export const OPTION: Record<'topic' | 'group', OptionSpec> = {
   topic: { flags: '-t, --topic <topic>', description: 'topic name', required: true },
   group: { flags: '-g, --groupName <group>', description: 'consumer group name', required: true },

@@ -10,7 +10,14 @@ import {
   type SubscriptionGroupConfig,
 } from '@ringledger/protocol'
 import type { Admin } from '../admin.ts'
-import { type AdminCommand, brokerOrCluster, count, OPTION, trueOrFalse } from '../command.ts'
+import {
+  type AdminCommand,
+  brokerOrCluster,
+  count,
+  ON_BROKERS,
+  OPTION,
+  trueOrFalse,
+} from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { clusterBrokers, leaderOf, routeOf } from '../queries.ts'
 import { queueEntries } from '../queue-keys.ts'
@@ -38,8 +45,7 @@ export const updateSubGroup: AdminCommand<GroupOptions> = {
   summary: 'Create a consumer group or change it; what is not named stays as it is.',
   options: [
     OPTION.group,
-    { flags: '-b, --brokerAddr <address>', description: 'on one broker, host:port of its leader' },
-    { flags: '-c, --clusterName <cluster>', description: 'on every broker of the cluster' },
+    ...ON_BROKERS,
     flag('-s, --consumeEnable <flag>', 'false: nobody of the group gets messages'),
     flag('-m, --consumeFromMinEnable <flag>', 'a new group starts at the first message'),
     flag('-d, --consumeBroadcastEnable <flag>', 'members may consume as broadcast'),

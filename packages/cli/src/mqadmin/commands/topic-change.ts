@@ -5,6 +5,7 @@ import {
   type AdminCommand,
   brokerOrCluster,
   count,
+  ON_BROKERS,
   OPTION,
   oneOf,
   trueOrFalse,
@@ -35,8 +36,7 @@ export const updateTopic: AdminCommand<UpdateOptions> = {
   summary: 'Create a topic or change it.',
   options: [
     OPTION.topic,
-    { flags: '-b, --brokerAddr <address>', description: 'on one broker, host:port of its leader' },
-    { flags: '-c, --clusterName <cluster>', description: 'on every broker of the cluster' },
+    ...ON_BROKERS,
     { flags: '-r, --readQueueNums <count>', description: 'read queues (8)', parse: count(1) },
     { flags: '-w, --writeQueueNums <count>', description: 'write queues (8)', parse: count(1) },
     {
