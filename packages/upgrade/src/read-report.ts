@@ -1,6 +1,7 @@
 /** Reads a report that another machine wrote; checks what a comparison relies on. */
 import { readFileSync } from 'node:fs'
 import { LedgerError } from '@ringledger/base'
+import { fileNameOfOffset } from '@ringledger/protocol'
 import { REPORT_VERSION, type StoreReport } from './report.ts'
 
 const MAX_REPORT_BYTES = 512 * 1024 * 1024
@@ -39,26 +40,47 @@ function shapeProblem(value: unknown): string | undefined {
   }
   if (typeof value.store !== 'string') return 'store is missing'
   for (const key of ['segmentBytes', 'firstOffset', 'endOffset', 'messages']) {
-    if (!Number.isSafeInteger(value[key])) return `${key} is no whole number`
+    if (!isCount(value[key])) return `${key} is no whole number`
   }
-  for (const key of ['config', 'problems', 'queues', 'consumeQueues', 'raftDirectories']) {
+  if (!isListOf(value.config, isTable)) return 'config is no list of tables'
+  for (const key of ['problems', 'queues', 'consumeQueues', 'raftDirectories']) {
     if (!Array.isArray(value[key])) return `${key} is no list`
   }
-  if (!Array.isArray(value.files) || !value.files.every(isFile)) return 'files is no list of files'
+  if (!isListOf(value.files, isFile)) return 'files is no list of log files'
   return undefined
 }
 
+/**
+ * A copy is completed under the names that are found here: they name log files and nothing else.
+ */
 function isFile(file: unknown): boolean {
-  if (!isObject(file) || typeof file.name !== 'string') return false
-  const numbers = [file.offset, file.sizeBytes, file.endOffset, file.messages]
-  return numbers.every(Number.isSafeInteger) && isDigest(file.digest) && marksAreGood(file.marks)
+  if (!isObject(file)) return false
+  const { name, offset, sizeBytes, endOffset, messages, digest, marks, tail } = file
+  if (!isCount(offset) || !isCount(sizeBytes) || !isCount(endOffset) || !isCount(messages)) {
+    return false
+  }
+  const fits = name === fileNameOfOffset(offset) && endOffset >= offset
+  if (!fits || endOffset > offset + sizeBytes) return false
+  return (
+    isDigest(digest) && isListOf(marks, isMark) && (tail === undefined || isListOf(tail, isMark))
+  )
 }
 
-function marksAreGood(marks: unknown): boolean {
-  if (!Array.isArray(marks)) return false
-  return marks.every(
-    (mark) => isObject(mark) && Number.isSafeInteger(mark.offset) && isDigest(mark.digest),
-  )
+function isMark(mark: unknown): boolean {
+  return isObject(mark) && isCount(mark.offset) && isDigest(mark.digest)
+}
+
+function isTable(table: unknown): boolean {
+  if (!isObject(table) || typeof table.name !== 'string') return false
+  return isListOf(table.entries, (entry) => typeof entry === 'string')
+}
+
+function isListOf(value: unknown, isOne: (element: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isOne)
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 function isDigest(value: unknown): boolean {

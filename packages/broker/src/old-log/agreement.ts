@@ -12,7 +12,14 @@ import { ledgerSettingsOf } from '../ledger-settings.ts'
 import type { NodeSettings } from '../node-settings.ts'
 import { replaceText } from '../state/config-file.ts'
 import { completeCopy } from './completion.ts'
-import { type CopyState, OldLogCopy, parseCopyState, RECORDS_FILE } from './copy.ts'
+import {
+  type CopyState,
+  OldLogCopy,
+  parseCopyState,
+  parseTables,
+  RECORDS_FILE,
+  type Tables,
+} from './copy.ts'
 import { CopyQuestion } from './copy-messages.ts'
 import { decideOldLog, type OldLogDecision } from './decide.ts'
 import { describeDifference } from './difference.ts'
@@ -20,7 +27,6 @@ import { OldLogExchange } from './exchange.ts'
 import { recordsOf } from './tables.ts'
 
 type Log = (level: 'info' | 'warn' | 'error', line: string) => void
-type Tables = Readonly<Record<string, string>>
 
 const PROGRESS_EVERY_MS = 5_000
 const LAST_ANSWERS_MS = 3_000
@@ -133,7 +139,7 @@ export class OldLogAgreement {
     }
     try {
       const tables = await this.#exchange.ask(id, CopyQuestion.TABLES)
-      this.#tables.set(id, JSON.parse(tables.toString('utf8')) as Tables)
+      this.#tables.set(id, parseTables(tables, id))
       await this.#hearState(id)
     } catch (error) {
       const { message, code } = error as LedgerError

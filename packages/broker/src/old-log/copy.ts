@@ -16,6 +16,7 @@ import {
   surveyStore,
 } from '@ringledger/upgrade'
 import type { NodeSettings } from '../node-settings.ts'
+import { isObject } from '../state/configs.ts'
 import { plainLogFiles } from '../store/plain-log.ts'
 import { type CopyAsk, CopyQuestion } from './copy-messages.ts'
 
@@ -27,6 +28,9 @@ export interface CopyState {
   /** When each file was modified last, which retention goes by. */
   readonly modifiedMs: Readonly<Record<string, number>>
 }
+
+/** Texts of table files, by name. */
+export type Tables = Readonly<Record<string, string>>
 
 /** Tables that a group takes over. */
 export const TABLE_FILES = [
@@ -93,7 +97,7 @@ export class OldLogCopy {
   }
 
   /** The texts of the tables; of an unreadable one that of its `.bak`, as Apache does. */
-  tables(): Record<string, string> {
+  tables(): Tables {
     const directory = join(this.#settings.storePathRootDir, 'config')
     const texts: Record<string, string> = {}
     for (const name of [...TABLE_FILES, RECORDS_FILE]) {
@@ -177,11 +181,38 @@ function isMissing(file: FileReport, offset: number): boolean {
 
 /** @throws LedgerError BAD_REQUEST when a peer's bytes are no such state */
 export function parseCopyState(bytes: Buffer, from: string): CopyState {
-  const value = JSON.parse(bytes.toString('utf8')) as Partial<CopyState>
-  const report = parseReport(value.report, `the answer of ${from}`)
-  const modifiedMs = value.modifiedMs ?? {}
-  if (typeof value.formed !== 'boolean' || !Object.values(modifiedMs).every(Number.isSafeInteger)) {
-    throw new LedgerError('BAD_REQUEST', `the answer of ${from} is no state of a copy`)
+  const { formed, report, modifiedMs = {} } = parseAnswer(bytes, from)
+  const isState =
+    typeof formed === 'boolean' &&
+    isObject(modifiedMs) &&
+    Object.values(modifiedMs).every(Number.isSafeInteger)
+  if (!isState) throw noAnswer(from, 'is no state of a copy')
+  return {
+    formed,
+    report: parseReport(report, `the answer of ${from}`),
+    modifiedMs: modifiedMs as Record<string, number>,
   }
-  return { formed: value.formed, report, modifiedMs }
+}
+
+/** @throws LedgerError BAD_REQUEST when a peer's bytes are no texts by name */
+export function parseTables(bytes: Buffer, from: string): Tables {
+  const texts = parseAnswer(bytes, from)
+  const isTables = Object.values(texts).every((text) => typeof text === 'string')
+  if (!isTables) throw noAnswer(from, 'is no texts of tables')
+  return texts as Tables
+}
+
+function parseAnswer(bytes: Buffer, from: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw noAnswer(from, 'is no JSON')
+  }
+  if (!isObject(value)) throw noAnswer(from, 'is no object')
+  return value
+}
+
+function noAnswer(from: string, why: string): LedgerError {
+  return new LedgerError('BAD_REQUEST', `the answer of ${from} ${why}`)
 }

@@ -1,7 +1,8 @@
 /** Says in an operator's words from which message on two copies of the old commit log differ. */
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { writeFully } from '@ringledger/base/internal'
 import { type Difference, firstDifference, type MessageNote } from '@ringledger/upgrade'
 import { plainLogFiles } from '../store/plain-log.ts'
 import type { CopyState } from './copy.ts'
@@ -74,7 +75,7 @@ async function findDifference(options: DifferenceOptions): Promise<Difference | 
   try {
     for (let at = from; at < to; at += MAX_READ_BYTES) {
       const bytes = await read(at, Math.min(MAX_READ_BYTES, to - at))
-      writeSync(descriptor, bytes, 0, bytes.length, at - file.offset)
+      writeFully(descriptor, bytes, 0, bytes.length, at - file.offset, `write of ${path}`)
     }
     const { path: ownPath, position: offset, sizeBytes } = mine
     return firstDifference(

@@ -6,13 +6,14 @@ import { parseLenientJson } from '@ringledger/protocol'
 import { isObject } from '../state/configs.ts'
 import { MAX_OFFSETS_PER_RECORD, type StateRecord } from '../state/records.ts'
 import { readTables, type TableContent } from '../state/state-files.ts'
+import type { Tables } from './copy.ts'
 
 /**
  * `members`: texts of table files by name. Of a topic or group the newest file's word counts; a
  * consumer group goes on at the furthest offset that a member knows. @throws LedgerError CORRUPT
  * when a table cannot be read
  */
-export function recordsOf(members: readonly Readonly<Record<string, string>>[]): StateRecord[] {
+export function recordsOf(members: readonly Tables[]): StateRecord[] {
   const contents = members.map(readMember)
   const offsets = furthest(contents.flatMap((content) => content.offsets))
   const delayOffsets = new Map<number, number>()
@@ -39,7 +40,7 @@ export function recordsOf(members: readonly Readonly<Record<string, string>>[]):
   ]
 }
 
-function readMember(texts: Readonly<Record<string, string>>): TableContent {
+function readMember(texts: Tables): TableContent {
   return readTables((name) => {
     const text = texts[name]
     if (text === undefined) return undefined
