@@ -7,10 +7,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, LedgerError } from '@ringledger/base'
 import type { CorePort } from './core-port-api.ts'
-import { RECORDS_FILE } from './old-log/copy.ts'
 import { readText } from './state/config-file.ts'
 import { encodeStateMessage, readRecord, type StateRecord } from './state/records.ts'
 import type { StateView } from './store-view.ts'
+
+/** Below `config/`: what the group took over, as state records; made once by every first member. */
+export const RECORDS_FILE = 'ringledger-takeover.json'
 
 export interface TakeOverOptions {
   readonly records: readonly StateRecord[]

@@ -46,16 +46,16 @@ export function scanFile(
   newHash: () => XXHash<bigint>,
   bytesDone: (bytes: number) => void,
 ): FileScan {
-  const fd = openSync(request.path, 'r')
+  const descriptor = openSync(request.path, 'r')
   try {
-    return new Scan(fd, request, newHash(), bytesDone).run()
+    return new Scan(descriptor, request, newHash(), bytesDone).run()
   } finally {
-    closeSync(fd)
+    closeSync(descriptor)
   }
 }
 
 class Scan {
-  readonly #fd: number
+  readonly #descriptor: number
   readonly #request: ScanRequest
   readonly #hash: XXHash<bigint>
   readonly #bytesDone: (bytes: number) => void
@@ -79,16 +79,16 @@ class Scan {
   #nextBoundary = MARK_EVERY_BYTES
 
   constructor(
-    fd: number,
+    descriptor: number,
     request: ScanRequest,
     hash: XXHash<bigint>,
     bytesDone: (bytes: number) => void,
   ) {
-    this.#fd = fd
+    this.#descriptor = descriptor
     this.#request = request
     this.#hash = hash
     this.#bytesDone = bytesDone
-    this.#sizeBytes = fstatSync(fd).size
+    this.#sizeBytes = fstatSync(descriptor).size
     this.#wanted = request.digestAt.map((offset) => offset - request.offset)
   }
 
@@ -271,7 +271,7 @@ class Scan {
     if (!this.#hashing) this.#hashTo(this.#checked)
     this.#windowAt = at
     const what = `read of ${this.#request.path}`
-    this.#windowBytes = readFully(this.#fd, this.#window, 0, WINDOW_BYTES, at, what)
+    this.#windowBytes = readFully(this.#descriptor, this.#window, 0, WINDOW_BYTES, at, what)
     this.#bytesDone(at)
     assert(this.#windowBytes >= Math.min(wanted, 1), 'a window holds what it was loaded for')
     return this.#windowBytes

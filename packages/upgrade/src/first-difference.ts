@@ -60,25 +60,32 @@ export function findDifference(
 
 class Reader {
   readonly #path: string
-  readonly #fd: number
+  readonly #descriptor: number
   readonly #offset: number
   readonly bytes: Buffer = Buffer.alloc(WINDOW_BYTES)
 
   constructor({ path, offset }: LogFile) {
     this.#path = path
-    this.#fd = openSync(path, 'r')
+    this.#descriptor = openSync(path, 'r')
     this.#offset = offset
   }
 
   /** Fills `bytes` from `offset` on; what lies behind the file's end is zeros. */
   load(offset: number): void {
     const position = offset - this.#offset
-    const done = readFully(this.#fd, this.bytes, 0, WINDOW_BYTES, position, `read of ${this.#path}`)
+    const done = readFully(
+      this.#descriptor,
+      this.bytes,
+      0,
+      WINDOW_BYTES,
+      position,
+      `read of ${this.#path}`,
+    )
     this.bytes.fill(0, done)
   }
 
   close(): void {
-    closeSync(this.#fd)
+    closeSync(this.#descriptor)
   }
 }
 

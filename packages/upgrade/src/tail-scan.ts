@@ -18,11 +18,11 @@ export function scanTail({ path, file }: TailRequest, digest: (bytes: Buffer) =>
   const from = boundaries.at(-2) ?? file.offset
   if (file.damage.some(({ resumesAt }) => resumesAt !== undefined && resumesAt > from)) return []
   const bytes = Buffer.alloc(file.endOffset - from)
-  const fd = openSync(path, 'r')
+  const descriptor = openSync(path, 'r')
   try {
-    readFully(fd, bytes, 0, bytes.length, from - file.offset, `read of ${path}`)
+    readFully(descriptor, bytes, 0, bytes.length, from - file.offset, `read of ${path}`)
   } finally {
-    closeSync(fd)
+    closeSync(descriptor)
   }
   const tail: Mark[] = []
   for (let at = 0; at < bytes.length; ) {

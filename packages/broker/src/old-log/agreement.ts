@@ -11,15 +11,9 @@ import { PeerHub, type PeerMessage } from '@ringledger/network'
 import { ledgerSettingsOf } from '../ledger-settings.ts'
 import type { NodeSettings } from '../node-settings.ts'
 import { replaceText } from '../state/config-file.ts'
+import { RECORDS_FILE } from '../take-over-records.ts'
 import { completeCopy } from './completion.ts'
-import {
-  type CopyState,
-  OldLogCopy,
-  parseCopyState,
-  parseTables,
-  RECORDS_FILE,
-  type Tables,
-} from './copy.ts'
+import { type CopyState, OldLogCopy, parseCopyState, parseTables, type Tables } from './copy.ts'
 import { CopyQuestion } from './copy-messages.ts'
 import { decideOldLog, type OldLogDecision } from './decide.ts'
 import { describeDifference } from './difference.ts'
@@ -91,7 +85,7 @@ export class OldLogAgreement {
     const decision = decideOldLog(dLegerSelfId, copies, unheard)
     switch (decision.kind) {
       case 'start':
-        this.#noteRecords(own)
+        this.#noteSharedRecords(own)
         return true
       case 'complete':
         await this.#complete(own, decision)
@@ -243,7 +237,8 @@ export class OldLogAgreement {
     replaceText(path, known ?? records())
   }
 
-  #noteRecords(own: CopyState): void {
+  /** A group that has begun and noted nothing has all of it in its log. */
+  #noteSharedRecords(own: CopyState): void {
     const isFormed = [...this.#heard.values()].some(({ formed }) => formed)
     const others = [...this.#tables.values()]
     const isKnown = others.some((tables) => tables[RECORDS_FILE] !== undefined)

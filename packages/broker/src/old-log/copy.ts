@@ -18,6 +18,7 @@ import {
 import type { NodeSettings } from '../node-settings.ts'
 import { isObject } from '../state/configs.ts'
 import { plainLogFiles } from '../store/plain-log.ts'
+import { RECORDS_FILE } from '../take-over-records.ts'
 import { type CopyAsk, CopyQuestion } from './copy-messages.ts'
 
 /** What one member says of its copy. */
@@ -40,8 +41,6 @@ export const TABLE_FILES = [
   'lmqConsumerOffset.json',
   'delayOffset.json',
 ] as const
-/** What the group took over, as state records; made once by every first member. */
-export const RECORDS_FILE = 'ringledger-takeover.json'
 
 export type CopySettings = Pick<
   NodeSettings,
