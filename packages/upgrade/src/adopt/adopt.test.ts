@@ -49,6 +49,7 @@ test('a differing old log is replaced, whole and proved, and stays aside', async
   const paths = pair()
   const before = filesOf(join(paths.root, 'commitlog'))
   const report = await adoptLog({ ...paths, now })
+  assert.ok(report.tables)
   assert.deepEqual(filesOf(join(paths.root, 'commitlog')), filesOf(join(paths.from, 'commitlog')))
   assert.deepEqual(filesOf(join(paths.root, `commitlog${REPLACED}`)), before)
   const kept = ['commitlog', 'config', 'consumequeue', 'checkpoint']
@@ -170,11 +171,13 @@ test('a member keeps its tables: its Raft log holds what they say', async () => 
   })
   const other = join(directory, `other-${++count}`)
   for (const path of [root, other]) writeMember(path, member)
+  mkdirSync(join(other, 'config'), { recursive: true })
   const log = join(root, 'commitlog', fileNameOfOffset(0))
   const bytes = readFileSync(log)
   bytes[200]! ^= 1
   writeFileSync(log, bytes)
   const report = await adoptLog({ root, from: other })
+  assert.ok(!report.tables)
   assert.ok(!report.keptAside.some((path) => path.includes('config')))
   assert.deepEqual(filesOf(join(root, 'commitlog')), filesOf(join(other, 'commitlog')))
 })

@@ -218,10 +218,16 @@ function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
 }
 
 /** Only before there is a Raft log: from then on it holds what the tables say. */
-function copyTables({ root, config, fromConfig }: Places): void {
-  rmSync(config + NEW, { recursive: true, force: true })
-  if (fromConfig === undefined || findStore({ root }).raftDirectories.length > 0) return
-  cpSync(fromConfig, config + NEW, {
+function tablesToTake({ root, fromConfig }: Places): string | undefined {
+  return findStore({ root }).raftDirectories.length > 0 ? undefined : fromConfig
+}
+
+function copyTables(places: Places): void {
+  const there = places.config + NEW
+  rmSync(there, { recursive: true, force: true })
+  const tables = tablesToTake(places)
+  if (tables === undefined) return
+  cpSync(tables, there, {
     recursive: true,
     preserveTimestamps: true,
     filter: (path) => !basename(path).startsWith('ringledger-'),
@@ -243,7 +249,7 @@ function swap(places: Places, { stamp, files, from }: Adoption, marker: MarkerFi
     } else if (existsSync(path + replaced)) keptAside.push(path + replaced)
   }
   for (const name of DERIVED) keep(join(places.root, name))
-  const tables = existsSync(places.config + replaced) || places.fromConfig !== undefined
+  const tables = existsSync(places.config + replaced) || tablesToTake(places) !== undefined
   marker.remove()
   return { store: places.root, from, files, keptAside, tables }
 }
