@@ -9,6 +9,7 @@ import { noteMessage } from './message-tally.ts'
 import type { MessageNote } from './report.ts'
 import { findStore, type LogFile, type StorePaths } from './store-files.ts'
 
+/** The first place at which two logs differ. */
 export interface Difference {
   /** First byte that differs, as an offset in the log. */
   readonly offset: number

@@ -78,7 +78,7 @@ function innerMessages(bytes: Buffer, start: number): number {
   return Number.isSafeInteger(count) && count > 0 ? count : 1
 }
 
-/** Notes the message at `start` as the last one, and what only the topic tells. */
+/** What finds the checked message at `start` again. */
 export function noteMessage(bytes: Buffer, start: number): MessageNote {
   const topic = msgTopicRange(bytes, start)
   return {

@@ -57,7 +57,7 @@ export interface FileReport {
   readonly tail?: readonly Mark[]
 }
 
-/** Highest queue offset of a queue, and how many of its messages the log holds. */
+/** A queue as the log has it, whatever its consume queue says. */
 export interface QueueReport {
   readonly topic: string
   readonly queueId: number
@@ -83,7 +83,10 @@ export interface Features {
 /** A table under `config/`, reduced to what copies of a group must share. */
 export interface ConfigFile {
   readonly name: string
-  /** Absent: there is no such file. `unreadable`: neither it nor its `.bak` is JSON. */
+  /**
+   * `backup`: its `.bak` was read in its place; `unreadable`: neither of the two is JSON;
+   * `absent`: there is neither.
+   */
   readonly state: 'present' | 'absent' | 'backup' | 'unreadable'
   /** Sorted `key=value` lines of its table. */
   readonly entries: readonly string[]

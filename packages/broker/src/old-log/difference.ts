@@ -22,6 +22,7 @@ export interface DifferenceOptions {
   readonly limitMs: number
 }
 
+/** What stands behind `this copy of the old commit log cannot join its group: `. */
 export async function describeDifference(options: DifferenceOptions): Promise<string> {
   const { own, other, than, verdict } = options
   switch (verdict.kind) {

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { replaceFile, syncDirectory } from '@ringledger/base/internal'
 
-/** The broker's start check knows this name, too. */
+/** The broker's `adopt-guard.ts` has this name, too: its start is not to load this package. */
 export const ADOPT_MARKER = 'upgrade-adopt.json'
 const VERSION = 1
 
@@ -22,6 +22,7 @@ export interface CopiedFile {
   readonly digest: string
 }
 
+/** How far a run got. */
 export interface Adoption {
   readonly version: typeof VERSION
   /** Directory of log files that is copied. */

@@ -65,12 +65,8 @@ export class PlainWalk {
       }
       const isLastFile = position + left === divided
       if (reason !== 'end' && !(isLastFile && reason === 'unused')) {
-        throw damaged(
-          position,
-          reason,
-          'the log before DLedger mode',
-          position - (position % segmentBytes),
-        )
+        const file = `file ${position - (position % segmentBytes)}`
+        throw damaged('the log before DLedger mode', position, reason, file)
       }
       this.position += left
     }
@@ -174,12 +170,8 @@ export class RaftWalk {
     const fromOffset = found === 'ok' ? msgPhysicalOffset(window.bytes, start) : -1
     const fits = found === 'ok' && msgTotalSize(window.bytes, start) === bodyBytes
     if (!fits || fromOffset !== position + ENTRY_HEADER_BYTES) {
-      throw damaged(
-        position,
-        found === 'ok' ? 'no message that stands there' : found,
-        'the Raft log',
-        index,
-      )
+      const reason = found === 'ok' ? 'no message that stands there' : found
+      throw damaged('the Raft log', position, reason, `entry ${index}`)
     }
     out.start = start
     out.sizeBytes = bodyBytes
@@ -200,14 +192,14 @@ export class RaftWalk {
     const { committedIndex, endIndex } = this.#source
     const known = reason === 'unused' ? committedIndex : Math.max(committedIndex, endIndex)
     const { position, index } = this.place
-    if (index < known) throw damaged(position, reason, 'the Raft log', index + 1)
+    if (index < known) throw damaged('the Raft log', position, reason, `entry ${index + 1}`)
     return false
   }
 }
 
-function damaged(position: number, reason: string, where: string, at: number): RollbackRefused {
+function damaged(log: string, offset: number, reason: string, part: string): RollbackRefused {
   return new RollbackRefused(
-    `${where} is damaged at offset ${position} (${reason}; ${where === 'the Raft log' ? 'entry' : 'file'} ${at})`,
+    `${log} is damaged at offset ${offset} (${reason}; ${part})`,
     TAKE_ANOTHER,
   )
 }

@@ -28,6 +28,7 @@ const BUFFER_BYTES = 8 * 1024 * 1024
 export class PlainLogWriter {
   readonly #directory: string
   readonly #segmentBytes: number
+  /** Where claimed messages are laid down; a longer one may bring another buffer. */
   bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
   view: DataView = viewOf(this.bytes)
   /** `bytes[0, #used)` belongs at #flushed, which lies in the open file. */

@@ -6,6 +6,10 @@ import type { MessageNote } from '../report.ts'
 
 /** Builds everything beside the commit log; every method may throw LedgerError. */
 export interface StoreBuilder {
+  /**
+   * The message `bytes[offset, offset + sizeBytes)`, as it stands in the new log at
+   * `physicalOffset`. `wasPlain`: it stood in a plain log before.
+   */
   addMessage(
     bytes: Buffer,
     view: DataView,
@@ -14,23 +18,32 @@ export interface StoreBuilder {
     physicalOffset: number,
     wasPlain: boolean,
   ): void
+  /** A state record; positions are of its entry, in the member's log. */
   applyRecord(text: string, position: number, endPosition: number): void
+  /** How far delayed messages were delivered, as a delivered message carries it. */
   applyDelayMark(mark: number, position: number, endPosition: number): void
   /** Durable on return; the mark is plain JSON. */
   save(): unknown
+  /** `sourceEnd`: where the member's log ends. What was built is whole and durable on return. */
   finish(sourceEnd: number): BuiltFiles
   close(): void
+  /** In place of `close` after an error: nothing more is written. */
   abandon(): void
 }
 
+/** What stands beside the new log. */
 export interface BuiltFiles {
   readonly queues: number
   readonly units: number
+  /** Queues of which no message is left: they go on at their offset. */
   readonly expiredQueues: number
+  /** Delayed messages that are still to be delivered. */
   readonly delayedPending: number
+  /** Queues that ended further on in the source than its log gives; one line each. */
   readonly shortQueues: readonly string[]
 }
 
+/** What a builder is opened for; `resume` takes up the one that gave `mark`. */
 export interface BuilderRequest {
   readonly rootDirectory: string
   readonly sourceDirectory: string

@@ -17,8 +17,8 @@ interface AdoptArguments {
 const HELP = `
 What is replaced stays beside it as commitlog.replaced-<time>, config.replaced-<time> and so on.
 Every file is copied whole, synced, read back and compared by its digest before anything of the
-store is touched. Until all is in place no broker starts on the store; a run that was killed is
-finished by the same command, or undone by --cancel while it only copied.
+store is touched. Until all is in place no RingLedger broker starts on the store; a run that was
+killed is finished by the same command, or undone by --cancel while it only copied.
 
 Exit code:
   0  the store has the other member's old part

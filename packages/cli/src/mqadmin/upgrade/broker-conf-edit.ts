@@ -4,6 +4,7 @@
  */
 import { parseProperties } from '../../config/properties-file.ts'
 
+/** The values of `dLegerGroup`, `dLegerPeers`, `dLegerSelfId` and `preferredLeaderId`. */
 export interface GroupKeys {
   readonly group: string
   readonly peers: string

@@ -47,6 +47,7 @@ function summary(report: StoreReport): Section {
   }
 }
 
+/** One line by which a person finds the message again. */
 export function messageText(message: NonNullable<StoreReport['lastMessage']>): string {
   const { topic, queueId, queueOffset, storeTimeMs, offset } = message
   const time = formatTime(storeTimeMs) ?? 'no time'

@@ -9,6 +9,7 @@ import {
 import type { Section, View } from '../view.ts'
 import { messageText, problemLines } from './check-view.ts'
 
+/** Exit codes; `commands.ts` says to operators what they mean. */
 export const UpgradeExit = { READY: 0, INCOMPLETE: 2, DIFFERENT: 3, UNDECIDED: 4 } as const
 
 const SHOWN_ENTRIES = 5
@@ -104,9 +105,9 @@ function differenceText(
   const choose =
     "Decide which copy is right (as a rule the master's), keep the other aside, and copy the right one over it."
   if (difference === undefined) {
-    const to = verdict.beforeOffset - verdict.fromOffset
+    const rangeBytes = verdict.beforeOffset - verdict.fromOffset
     const where =
-      to <= 1
+      rangeBytes <= 1
         ? `from the message at offset ${verdict.fromOffset} on`
         : `between offset ${verdict.fromOffset} and ${verdict.beforeOffset} (compare the stores themselves to see the message)`
     return `DIFFERENT in ${verdict.file}, ${where}. ${choose}`

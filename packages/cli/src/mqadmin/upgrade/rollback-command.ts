@@ -43,7 +43,7 @@ interface FileSizes {
 }
 
 const DEFAULT_QUEUE_FILE_BYTES = 6_000_000
-const SHOWN_LINES = 20
+const MAX_REMARKS = 20
 
 export function addRollback(upgrade: Command, io: AdminIo, exit: (code: number) => void): void {
   upgrade
@@ -109,8 +109,8 @@ async function run(
 function firstLines(sink: TextSink): (line: string) => void {
   let lines = 0
   return (line) => {
-    if (++lines <= SHOWN_LINES) sink.write(`${line}\n`)
-    else if (lines === SHOWN_LINES + 1) sink.write('further remarks are not shown\n')
+    if (++lines <= MAX_REMARKS) sink.write(`${line}\n`)
+    else if (lines === MAX_REMARKS + 1) sink.write('further remarks are not shown\n')
   }
 }
 
