@@ -28,7 +28,7 @@ interface ScanOptions {
 const EXIT_CODES = `
 Exit code:
   0  nothing stands in the way
-  2  a copy must be completed first (it lacks an end, a beginning, a file or a table)
+  2  a copy lacks an end, a beginning, a file or a table; members complete it when they start
   3  copies differ, or a store must not be started upon as it is
   4  the reports alone cannot tell; the text says which digest is missing
   1  failed, 64 not understood`

@@ -13,6 +13,7 @@ import { messageText, problemLines } from './check-view.ts'
 export const UpgradeExit = { READY: 0, INCOMPLETE: 2, DIFFERENT: 3, UNDECIDED: 4 } as const
 
 const SHOWN_ENTRIES = 5
+const COMPLETED = ': its member gets that at its first start in the group.'
 
 /** For stores at hand: the message from which each copy differs. `paths` by the store's name. */
 export function findDifferences(
@@ -81,14 +82,14 @@ function verdictText({ verdict }: CopyComparison, difference: Difference | undef
     case 'same':
       return 'the same, byte for byte up to the end of data.'
     case 'empty':
-      return 'empty. Copy commitlog/ and config/ of the reference to it.'
+      return `empty${COMPLETED}`
     case 'prefix': {
       const messages = verdict.missingMessages
       const count = messages === undefined ? '' : `${messages} messages, `
-      return `the beginning of the reference; it lacks the last ${count}${verdict.missingBytes} bytes. Copy commitlog/ and config/ of the reference over it.`
+      return `the beginning of the reference; it lacks the last ${count}${verdict.missingBytes} bytes${COMPLETED}`
     }
     case 'incomplete':
-      return `equal where it has data, but it lacks ${verdict.missingFiles.join(', ')}. Copy them from the reference.`
+      return `equal where it has data, but it lacks ${verdict.missingFiles.join(', ')}${COMPLETED}`
     case 'otherSegments':
       return 'its files have another size (mappedFileSizeCommitLog). It cannot be a member of this group: copy the whole store of the reference.'
     case 'undecided':
@@ -103,7 +104,7 @@ function differenceText(
   difference: Difference | undefined,
 ): string {
   const choose =
-    "Decide which copy is right (as a rule the master's), keep the other aside, and copy the right one over it."
+    "Decide which copy is right (as a rule the master's), and put it in the place of the other: mqadmin upgrade adopt."
   if (difference === undefined) {
     const rangeBytes = verdict.beforeOffset - verdict.fromOffset
     const where =
@@ -125,9 +126,12 @@ function problemSection(report: StoreReport): Section[] {
 }
 
 function conclusion(exit: number): string {
-  if (exit === UpgradeExit.READY)
+  if (exit === UpgradeExit.READY) {
     return 'All copies are the same: the group may be started on them.'
-  if (exit === UpgradeExit.INCOMPLETE) return 'Complete the copies named above, then compare again.'
+  }
+  if (exit === UpgradeExit.INCOMPLETE) {
+    return 'The group may be started: its members complete the copies named above.'
+  }
   if (exit === UpgradeExit.UNDECIDED) return 'More digests are needed, see above.'
   return 'Do not start a group on these copies.'
 }
