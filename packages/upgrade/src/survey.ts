@@ -130,15 +130,10 @@ async function addTail(
   pool: Pool,
 ): Promise<FileScan[]> {
   const last = scans.findLastIndex(({ file }) => file.messages > 0)
-  return await Promise.all(
-    scans.map(async (scan, at) => {
-      const { path } = files.log[at] ?? { path: '' }
-      if (at !== last) return scan
-      const task: TailTask = { kind: 'tail', path, file: scan.file }
-      const tail = await pool.tail(task)
-      return { ...scan, file: { ...scan.file, tail } }
-    }),
-  )
+  const [scan, path] = [scans[last], files.log[last]?.path]
+  if (scan === undefined || path === undefined) return [...scans]
+  const tail = await pool.tail({ kind: 'tail', path, file: scan.file })
+  return scans.with(last, { ...scan, file: { ...scan.file, tail } })
 }
 
 /**

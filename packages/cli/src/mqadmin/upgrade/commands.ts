@@ -80,7 +80,7 @@ function scanOptions(command: Command): Command {
 }
 
 function offsets(text: string): number[] {
-  return text.split(',').map((offset) => count(1)(offset) as number)
+  return text.split(',').map(count(1))
 }
 
 async function compare(
