@@ -129,6 +129,7 @@ function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext)
   const { pull } = checked
   const announced = pullAnswer(checked, scan.code, scan.remark, scan.nextBeginOffset)
   if (ticket.oneWay) return
+  readAhead(context)
   const answer = new BodyAnswer(context.port, ticket, announced, scan.totalBytes)
   let bodyBytes = 0
   for (let at = 0; at < scan.count; at++) {
@@ -148,6 +149,15 @@ function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext)
   answer.commit()
   context.offsets.notePull(pull.topic, pull.group, pull.queueId, scan.nextBeginOffset)
   context.stats.pulled(pull.topic, pull.group, scan.count, bodyBytes)
+}
+
+/** The message that could not be read is told of when it is its turn. */
+function readAhead({ store, log }: BrokerContext): void {
+  try {
+    store.reader.expect(scan.physicalOffsets, scan.sizesBytes, scan.count)
+  } catch (error) {
+    log(`messages from ${scan.physicalOffsets[0]} on cannot be read together: ${String(error)}`)
+  }
 }
 
 /** A claimed answer must be committed, so a failing disk reads as a missing message. */

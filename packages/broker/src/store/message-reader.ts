@@ -23,6 +23,7 @@ import {
   msgTotalSize,
 } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { LOG_BLOCK_BYTES, LogBlocks } from './log-blocks.ts'
 import type { PlainLog } from './plain-log.ts'
 
 /** What this package needs of the segment files; `LogFileReader` of @ringledger/io has it. */
@@ -54,10 +55,13 @@ export class DamagedLogError extends LedgerError {
 const CHECK = { verifyBodyCrc: true }
 /** Entry header and as much of a message as holds its store timestamp, IPv6 hosts included. */
 const HEAD_BYTES = ENTRY_HEADER_BYTES + MIN_MESSAGE_BYTES
+/** So many messages of one block are cheaper read with all that lies between them. */
+const MIN_MESSAGES_OF_BLOCK = 3
 
 export class MessageReader {
   readonly #arena: LogArena
   readonly #files: LogFiles
+  readonly #blocks: LogBlocks
   /** Messages below it stand in a plain log, without an entry around them. */
   readonly #dividedPosition: number
   readonly #head: Buffer = Buffer.alloc(HEAD_BYTES)
@@ -72,13 +76,44 @@ export class MessageReader {
    * Committed position as last seen; it only rises, so it is looked up only for a message above it.
    */
   #committed = 0
-  /** What lies below is gone, whatever may still be found of it. */
-  firstPosition = 0
+  #firstPosition = 0
 
   constructor(arena: LogArena, files: LogFiles) {
     this.#arena = arena
     this.#files = files
+    this.#blocks = new LogBlocks(files)
     this.#dividedPosition = files.plain?.dividedPosition ?? 0
+  }
+
+  /** What lies below is gone, whatever may still be found of it. */
+  get firstPosition(): number {
+    return this.#firstPosition
+  }
+
+  set firstPosition(position: number) {
+    this.#firstPosition = position
+    this.#blocks.forget()
+  }
+
+  /**
+   * The first `count` of these messages, by rising offset, are to be read next: what of them lies
+   * in files is read by larger pieces where that is cheaper.
+   */
+  expect(physicalOffsets: Float64Array, sizesBytes: Int32Array, count: number): void {
+    let at = 0
+    while (at < count) {
+      const block = blockOf(physicalOffsets[at] as number)
+      let next = at + 1
+      while (next < count && blockOf(physicalOffsets[next] as number) === block) next++
+      if (next - at >= MIN_MESSAGES_OF_BLOCK) {
+        const last = next - 1
+        this.#loadBlocks(
+          (physicalOffsets[at] as number) - ENTRY_HEADER_BYTES,
+          (physicalOffsets[last] as number) + (sizesBytes[last] as number),
+        )
+      }
+      at = next
+    }
   }
 
   /** Physical offset of the message whose entry begins at `position`. */
@@ -115,6 +150,16 @@ export class MessageReader {
     return isMessageOf(head, 0, sizeBytes) ? msgStoreTimestamp(head, 0) : -1
   }
 
+  #loadBlocks(from: number, end: number): void {
+    if (from < this.#firstPosition || this.#arena.holds(from)) return
+    if (!this.#isCommitted(from + ENTRY_HEADER_BYTES, end - from - ENTRY_HEADER_BYTES)) return
+    // The arena's, for the mark kept here may be older than what is in the block.
+    const { committed } = this.#arena
+    for (let at = from; at < end; at += LOG_BLOCK_BYTES - (at % LOG_BLOCK_BYTES)) {
+      this.#blocks.load(at, committed)
+    }
+  }
+
   #isCommitted(physicalOffset: number, sizeBytes: number): boolean {
     const isPlain = this.#isPlain(physicalOffset)
     const first = isPlain
@@ -147,6 +192,7 @@ export class MessageReader {
     if (!this.#readFiles(physicalOffset, sizeBytes, target, offset)) return false
     const found = checkMessage(target, offset, sizeBytes, CHECK)
     if (found !== 'bodyCrc') return true
+    this.#blocks.forget()
     throw new DamagedLogError(this.#files, physicalOffset, found)
   }
 
@@ -195,6 +241,7 @@ export class MessageReader {
     const isEntry = entryMagic(header, 0) === MAGIC_NORMAL && entryPosition(header, 0) === position
     if (isEntry && entryBodyBytes(header, 0) > sizeBytes) return
     if (isEntry && crc32(target, targetOffset, targetOffset + sizeBytes) === bodyCrc) return
+    this.#blocks.forget()
     throw new DamagedLogError(this.#files, position, 'bodyCrc')
   }
 
@@ -213,6 +260,7 @@ export class MessageReader {
   }
 
   #readFiles(position: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
+    if (this.#blocks.copy(position, sizeBytes, target, targetOffset)) return true
     let done = 0
     while (done < sizeBytes) {
       const count = this.#files.read(position + done, target, targetOffset + done, sizeBytes - done)
@@ -221,6 +269,10 @@ export class MessageReader {
     }
     return true
   }
+}
+
+function blockOf(physicalOffset: number): number {
+  return Math.floor(physicalOffset / LOG_BLOCK_BYTES)
 }
 
 function isMessageOf(bytes: Buffer, offset: number, sizeBytes: number): boolean {
