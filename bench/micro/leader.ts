@@ -44,8 +44,9 @@ export function newRaft(): Raft {
 export function answerOf(message: PeerMessage): PeerMessage | undefined {
   const { to: from, from: to, term } = message
   if (message.type === 'preVote') {
-    const { nextTerm } = message
-    return { type: 'preVoteReply', from, to, term, nextTerm, granted: true, reason: 'none' }
+    const { nextTerm, askedTick } = message
+    const granted = { granted: true, reason: 'none' } as const
+    return { type: 'preVoteReply', from, to, term, nextTerm, askedTick, ...granted }
   }
   if (message.type === 'vote') {
     return { type: 'voteReply', from, to, term, granted: true, reason: 'none' }

@@ -110,7 +110,7 @@ test('peer-protocol.md describes the header of a frame', () => {
 test('peer-protocol.md has the words of every mismatch', () => {
   const text = readFileSync(`${ROOT}/docs/protocol/peer-protocol.md`, 'utf8')
   const ours = {
-    version: 1,
+    version: 2,
     group: 'B',
     selfId: 'n2',
     targetId: 'n1',
@@ -120,7 +120,7 @@ test('peer-protocol.md has the words of every mismatch', () => {
   const theirs = { ...ours, selfId: 'n1', targetId: 'n2' }
   assert.equal(helloMismatch(ours, theirs), undefined)
   for (const wrong of [
-    { version: 2 },
+    { version: 3 },
     { group: 'A' },
     { targetId: 'n1' },
     { selfId: 'n3' },

@@ -6,7 +6,9 @@
 import { type Random, randomBetween } from '@ringledger/base'
 import { ensure } from './failure.ts'
 import type { Machine } from './machine.ts'
+import { LONGEST_FLIGHT_SLOTS } from './network.ts'
 import type { SimProcess } from './process.ts'
+import { TICK_SLOTS } from './scheduler.ts'
 import type { World } from './world.ts'
 
 export type Drill = (world: World) => Promise<void>
@@ -15,8 +17,8 @@ const ISOLATION_TICKS = 150
 const RETURN_TICKS = 200
 /** An election with its pauses, and the disk's time. */
 const ELECTION_TICKS = 250
-/** Messages under way, in raw weather for long, and the turn of a tick. */
-const SLACK_TICKS = 30
+/** The last messages under way, and the turn of a tick. */
+const SLACK_TICKS = Math.ceil(LONGEST_FLIGHT_SLOTS / TICK_SLOTS) + 4
 
 export function drillOf(random: Random, world: World): Drill | undefined {
   const { machines, leader } = world

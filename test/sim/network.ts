@@ -11,11 +11,17 @@ import type { LogPiece, PeerMessage } from '@ringledger/consensus'
 import type { Counts } from './counts.ts'
 import { type Frame, FramePool } from './frames.ts'
 import { EventKind, type Scheduler } from './scheduler.ts'
-import type { SimSettings } from './settings.ts'
+import { MAX_DELAY_SLOTS, type SimSettings } from './settings.ts'
 
 /** A silent connection is given up after 4 s, as the shipped hub does. */
 const SILENCE_SLOTS = 800
 const RETRY_SLOTS = 40
+/** What a message that is overtaken takes more, below this. */
+const OVERTAKEN_SLOTS = 60
+/** What a message that is repeated takes, by one that is not. */
+const REPEATED_TIMES = 3
+/** In raw weather. */
+export const LONGEST_FLIGHT_SLOTS: number = (MAX_DELAY_SLOTS + OVERTAKEN_SLOTS) * REPEATED_TIMES
 const NO_PIECES: readonly LogPiece[] = []
 
 /** One direction of a pair. */
@@ -284,7 +290,7 @@ export class SimNetwork {
       }
       if (this.troubled && this.#random() < duplicateRate) {
         this.#counts.duplicated++
-        this.#fly(this.pool.copyOf(frame), this.#latency() * 3)
+        this.#fly(this.pool.copyOf(frame), this.#latency() * REPEATED_TIMES)
       }
       this.#fly(frame, this.#latency())
       return
@@ -311,7 +317,7 @@ export class SimNetwork {
     const slots = randomBetween(this.#random, 0, maxDelaySlots + 1)
     if (!rawNetwork || !this.troubled || this.#random() > 0.05) return slots
     this.#counts.reordered++
-    return slots + randomBetween(this.#random, 0, 60)
+    return slots + randomBetween(this.#random, 0, OVERTAKEN_SLOTS)
   }
 
   #fly(frame: Frame, slots: number): void {

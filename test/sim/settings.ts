@@ -90,6 +90,9 @@ function weights(random: Random): FaultWeights {
   }
 }
 
+/** The slowest of the networks. */
+export const MAX_DELAY_SLOTS = 8
+
 export function settingsOf(seed: number, ticks: number, members?: number): SimSettings {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x5eed)
   const size = members ?? pick(random, MEMBERS)
@@ -102,7 +105,7 @@ export function settingsOf(seed: number, ticks: number, members?: number): SimSe
     rawNetwork,
     lossRate: rawNetwork ? random() * 0.1 : 0,
     duplicateRate: rawNetwork ? random() * 0.1 : 0,
-    maxDelaySlots: pick(random, [1, 2, 4, 8]),
+    maxDelaySlots: pick(random, [1, 2, 4, MAX_DELAY_SLOTS]),
     heartbeatTicks: Math.floor(electionTicksMin / pick(random, [2, 3, 4])),
     electionTicksMin,
     preferredLeader: random() < 0.2 ? randomBetween(random, 0, size) : -1,

@@ -326,7 +326,10 @@ export class TestReplica {
     for (let ticks = 0; ticks < 200 && raft.role !== 'preCandidate'; ticks++) this.replica.tick()
     const common = { from: 'n1', to: 'n0', granted: true, reason: 'none' } as const
     const term = raft.term
-    this.receive({ ...common, type: 'preVoteReply', term, nextTerm: term + 1 })
+    const asked = this.peers.take('preVote').at(-1)?.message
+    assert(asked?.type === 'preVote', 'it asked before it campaigns')
+    const { nextTerm, askedTick } = asked
+    this.receive({ ...common, type: 'preVoteReply', term, nextTerm, askedTick })
     this.storage.run(this.replica)
     this.receive({ ...common, type: 'voteReply', term: term + 1 })
     assert(this.replica.leading, 'a majority voted')

@@ -61,6 +61,7 @@ test('what was laid before a message that ends the term is in the log under that
     to: 'n0',
     term: term + 1,
     nextTerm: term + 2,
+    askedTick: 0,
     granted: false,
     reason: 'termBehind',
   })

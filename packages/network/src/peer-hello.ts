@@ -3,7 +3,7 @@
  * mismatch.
  */
 
-export const PEER_PROTOCOL_VERSION = 1
+export const PEER_PROTOCOL_VERSION = 2
 
 export interface Hello {
   readonly version: number

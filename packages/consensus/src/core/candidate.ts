@@ -33,6 +33,7 @@ export function startPreVote(state: RaftState, reason: string): void {
       lastTerm: state.log.lastTerm,
       endPosition: state.log.endPosition,
       priority: state.priority,
+      askedTick: state.now,
     })
   }
 }
@@ -91,6 +92,8 @@ export function onPreVoteReply(state: RaftState, message: PreVoteReply): void {
     return
   }
   if (state.role !== Role.preCandidate || message.nextTerm !== state.term + 1) return
+  // A grant says that no leader was heard: it may have stood in a connection ever since.
+  if (state.now - message.askedTick >= state.config.electionTicksMin) return
   state.votes.set(message.from, message.granted)
   const outcome = count(state)
   if (outcome === Tally.won) campaign(state, false, `${state.reason}; pre-vote won`)

@@ -6,8 +6,23 @@ import type { PeerMessage } from './messages.ts'
 
 const HEAD = { from: 'n0', to: 'n1', term: 3 }
 const SAMPLES: PeerMessage[] = [
-  { ...HEAD, type: 'preVote', nextTerm: 4, lastTerm: -1, endPosition: 0, priority: 0.5 },
-  { ...HEAD, type: 'preVoteReply', nextTerm: 4, granted: false, reason: 'leaderAlive' },
+  {
+    ...HEAD,
+    type: 'preVote',
+    nextTerm: 4,
+    lastTerm: -1,
+    endPosition: 0,
+    priority: 0.5,
+    askedTick: 9,
+  },
+  {
+    ...HEAD,
+    type: 'preVoteReply',
+    nextTerm: 4,
+    askedTick: 9,
+    granted: false,
+    reason: 'leaderAlive',
+  },
   { ...HEAD, type: 'vote', lastTerm: 2, endPosition: 100, transfer: true },
   { ...HEAD, type: 'voteReply', granted: true, reason: 'none' },
   {

@@ -27,9 +27,11 @@ const CHECKS: Record<PeerMessage['type'], (fields: Fields) => boolean> = {
     isCount(fields.endPosition, 0) &&
     typeof fields.priority === 'number' &&
     fields.priority >= 0 &&
-    fields.priority < 1,
+    fields.priority < 1 &&
+    isCount(fields.askedTick, 0),
   preVoteReply: (fields) =>
     isCount(fields.nextTerm, 1) &&
+    isCount(fields.askedTick, 0) &&
     typeof fields.granted === 'boolean' &&
     REFUSALS.has(fields.reason),
   vote: (fields) =>

@@ -88,11 +88,15 @@ export interface PreVote extends Addressed {
   readonly endPosition: number
   /** A random lot, so that of two equal candidates only one goes on. */
   readonly priority: number
+  /** The asker's clock, in ticks; echoed by the reply. */
+  readonly askedTick: number
 }
 
 export interface PreVoteReply extends Addressed {
   readonly type: 'preVoteReply'
   readonly nextTerm: number
+  /** Of the question. */
+  readonly askedTick: number
   readonly granted: boolean
   readonly reason: VoteRefusal
 }

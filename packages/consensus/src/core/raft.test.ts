@@ -9,6 +9,7 @@ import {
   type HardState,
   type Install,
   NO_TERM,
+  type PreVoteReply,
   ProgressState,
   Raft,
   type RaftConfig,
@@ -41,6 +42,15 @@ function save(raft: Raft): Effects {
   return raft.takeEffects()
 }
 
+/** What n1 answers to the newest pre-vote. */
+function preVoteGrant(raft: Raft): PreVoteReply {
+  const asked = raft.takeEffects().send.findLast(({ type }) => type === 'preVote')
+  assert.ok(asked?.type === 'preVote')
+  const { term, nextTerm, askedTick } = asked
+  const answer = { type: 'preVoteReply', granted: true, reason: 'none' } as const
+  return { ...answer, from: 'n1', to: 'n0', term, nextTerm, askedTick }
+}
+
 /** A leader whose barrier is laid, synced and acknowledged by n1. */
 function startLeader(options: Start = {}): Raft {
   const raft = start(options)
@@ -48,7 +58,7 @@ function startLeader(options: Start = {}): Raft {
   while (raft.role !== Role.preCandidate) raft.tick()
   const to = 'n0'
   const granted = { granted: true, reason: 'none' } as const
-  raft.step({ type: 'preVoteReply', from: 'n1', to, term, nextTerm: term + 1, ...granted })
+  raft.step({ ...preVoteGrant(raft), term })
   save(raft)
   raft.step({ type: 'voteReply', from: 'n1', to, term: term + 1, ...granted })
   assert.equal(raft.role, Role.leader)
@@ -368,11 +378,25 @@ test('failed campaigns are tried again quickly at first, then at the pace of ele
   assert.ok(pauses.slice(8).every((pause) => pause >= 16 && pause <= 36))
 })
 
+test('a pre-vote that was granted long ago does not count, a late one does', () => {
+  const raft = start()
+  while (raft.role !== Role.preCandidate) raft.tick()
+  const old = preVoteGrant(raft)
+  for (let tick = 0; tick < 100; tick++) raft.tick()
+  const late = preVoteGrant(raft)
+  assert.ok(late.askedTick > old.askedTick)
+  raft.step(old)
+  assert.equal(raft.role, Role.preCandidate)
+  assert.equal(raft.term, 0)
+  raft.tick()
+  raft.step(late)
+  assert.equal(raft.role, Role.candidate)
+})
+
 test('a candidate whose own vote is not synced does not outrun its disk', () => {
   const raft = start()
   while (raft.role !== Role.preCandidate) raft.tick()
-  const granted = { granted: true, reason: 'none' } as const
-  raft.step({ type: 'preVoteReply', from: 'n1', to: 'n0', term: 0, nextTerm: 1, ...granted })
+  raft.step(preVoteGrant(raft))
   for (let tick = 0; tick < 200; tick++) raft.tick()
   assert.equal(raft.term, 1)
   assert.equal(raft.role, Role.candidate)

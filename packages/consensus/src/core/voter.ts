@@ -24,6 +24,7 @@ export function onPreVote(state: RaftState, message: PreVote): void {
     to: message.from,
     term: state.term,
     nextTerm: message.nextTerm,
+    askedTick: message.askedTick,
     granted,
     reason,
   })
