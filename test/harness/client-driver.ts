@@ -31,11 +31,14 @@ export class ClientDriver {
   /** Every message that was acknowledged to a producer of this process. */
   readonly sent: Sent[] = []
   readonly #process: OwnProcess
+  readonly #limitMs: number
   readonly #calls = new Map<string, Call>()
   #looks: (() => void)[] = []
   #lastId = 0
 
-  constructor(program: Program, nameServer: string, logPath: string) {
+  /** `limitMs`: longest that a command may take. */
+  constructor(program: Program, nameServer: string, logPath: string, limitMs: number = LIMIT_MS) {
+    this.#limitMs = limitMs
     const args = [...program.args, nameServer]
     this.#process = new OwnProcess({ ...program, args, logPath }, (line) => this.#onLine(line))
     void this.#process.ended().then(() => this.#onEnded())
@@ -87,8 +90,8 @@ export class ClientDriver {
       const counts = (): string =>
         `${this.sent.length} acknowledged, ${this.deliveries.length} delivered`
       const limit = setTimeout(
-        () => reject(new Error(`${what}: not after ${LIMIT_MS} ms (${counts()})`)),
-        LIMIT_MS,
+        () => reject(new Error(`${what}: not after ${this.#limitMs} ms (${counts()})`)),
+        this.#limitMs,
       )
       const settled = (): void => clearTimeout(limit)
       start(

@@ -26,10 +26,11 @@ export function newDriver(
   owner: Owner,
   cluster: Cluster,
   program: (home: string) => Program,
+  limitMs?: number,
 ): ClientDriver {
   const home = mkdtempSync(join(tmpdir(), 'client-'))
   const logPath = join(cluster.directory, 'logs', `${newName('client')}.log`)
-  const driver = new ClientDriver(program(home), cluster.nameServer, logPath)
+  const driver = new ClientDriver(program(home), cluster.nameServer, logPath, limitMs)
   owner.after(async () => {
     await driver.kill()
     rmSync(home, { recursive: true, force: true })

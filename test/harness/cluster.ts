@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Nodes that may end while they start, and are out then. */
   readonly mayEnd?: readonly string[]
+  /** Nodes that are started by the test itself. */
+  readonly later?: readonly string[]
   /** Fills the store of a node before its first start. */
   readonly prepare?: (id: string, store: string) => void
   /** More environment of a broker, asked at each of its starts. */
@@ -65,7 +67,7 @@ export class Cluster {
       address: `${HOST}:${basePort + (index + 1) * BROKER_PORT_STEP}`,
       configPath: join(directory, `n${index}.conf`),
       process: undefined,
-      out: false,
+      out: options.later?.includes(`n${index}`) === true,
     }))
     for (const [index, { configPath, address }] of this.#nodes.entries()) {
       writeConfig(configPath, {
@@ -78,7 +80,7 @@ export class Cluster {
     }
   }
 
-  /** Resolves when the group leads and is registered. */
+  /** Resolves when the nodes that are not for later lead and are registered. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const directory = mkdtempSync(join(tmpdir(), 'cluster-'))
     mkdirSync(join(directory, 'logs'))
@@ -216,8 +218,9 @@ export class Cluster {
       kvConfigPath: join(this.directory, 'kvConfig.json'),
     })
     await this.#startNameServer()
-    await Promise.all(this.#nodes.map((node) => this.#startFirst(node)))
-    await this.whole()
+    const first = this.#nodes.filter((node) => !node.out)
+    await Promise.all(first.map((node) => this.#startFirst(node)))
+    if (first.length > 0) await this.whole()
   }
 
   async #startFirst(node: Broker): Promise<void> {

@@ -16,7 +16,7 @@ export type Settings = Readonly<Record<string, string>>
 export const APACHE_VERSIONS: readonly ApacheVersion[] = ['5.4.0', '4.9.4']
 
 const CACHE = new ProgramCache('ringledger-test', 8 * 60_000)
-const START_LIMIT_MS = 300_000
+const START_LIMIT_MS = 600_000
 /** A leader's from when it takes messages; until then it is what its configuration says. */
 const LEADER_ROLE = 'brokerRole=SYNC_MASTER'
 const SHOWN_LOG_LINES = 60

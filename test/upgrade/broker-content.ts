@@ -199,6 +199,21 @@ export function assertSameContent(actual: BrokerContent, expected: BrokerContent
   }
 }
 
+/** The same queues with the same messages, whatever their places in the log are. */
+export function assertMovedContent(actual: BrokerContent, expected: BrokerContent): void {
+  assertSameContent(unplaced(actual), unplaced(expected))
+}
+
+function unplaced(content: BrokerContent): BrokerContent {
+  const nowhere = { physicalOffset: 0, preparedTransactionOffset: 0 }
+  return new Map(
+    Array.from(content, ([name, queue]) => [
+      name,
+      { ...queue, messages: queue.messages.map((message) => ({ ...message, ...nowhere })) },
+    ]),
+  )
+}
+
 /** Every message is found by its place in the log, by its unique key and by each of its keys. */
 export async function assertAllFound(reader: ContentReader, content: BrokerContent): Promise<void> {
   for (const message of allOf(content)) {

@@ -35,7 +35,7 @@ export async function assertGoesOn(
   const rest = await consume(driver, topic, group, all.length - got.size)
   assert.equal(rest.size + got.size, all.length)
   assert.deepEqual(
-    [...got].filter((key) => rest.has(key)),
+    [...got].filter((place) => rest.has(place)),
     [],
   )
   for (const { key, messageId } of sent.get(topic)?.slice(0, LOOKED_UP) ?? []) {

@@ -33,6 +33,12 @@ export function aloneSettingsOf(cluster: Cluster, id: string, store: string): Se
   return { ...settings, dLegerPeers: peers.find((peer) => peer.startsWith(`${id}-`)) ?? '' }
 }
 
+/** The same without a word about a group. */
+export function withoutGroup(settings: Settings): Settings {
+  const kept = Object.entries(settings).filter(([key]) => !/dLeger/i.test(key))
+  return Object.fromEntries(kept)
+}
+
 /** The same for a Master of Apache's before it is in DLedger mode. */
 export function plainSettingsOf(cluster: Cluster, id: string, store: string): Settings {
   const mode = { enableDLegerCommitLog: 'false', brokerRole: 'ASYNC_MASTER', brokerId: '0' }

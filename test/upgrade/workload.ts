@@ -28,7 +28,7 @@ export interface Workload {
 export interface Written {
   /** Of each topic, what was acknowledged; what is still to be delivered to it left out. */
   readonly sent: ReadonlyMap<string, readonly Sent[]>
-  /** A group that has consumed a part of its topic, and what it got. */
+  /** A group that has consumed a part of its topic, and the places of what it got. */
   readonly halfway: { readonly topic: string; readonly group: string; readonly got: Set<string> }
 }
 
@@ -47,15 +47,22 @@ export async function writeMix(load: Workload): Promise<Written> {
   await mix.failed('again', {}, 2)
   await mix.failed('dead', { maxReconsumeTimes: 0 }, 1)
   await mix.read(plain, newName('reader'), 500 + due)
-  const topic = await mix.newTopic('Ordered')
-  await mix.produce(topic, { mode: 'ordered', count: ORDERED })
-  const group = newName('halfway')
-  const got = await mix.read(topic, group, CONSUMED)
-  await mix.committed(topic, group, got.size)
-  return { sent: mix.sent, halfway: { topic, group, got } }
+  return await mix.backlog()
 }
 
-/** The keys that a lite pull consumer of the group gets next, `count` or a few more. */
+/** Less of it: files that are full, what is delayed, and the group in the middle of its topic. */
+export async function writeBacklog(load: Workload): Promise<Written> {
+  const mix = new Mix(load)
+  const plain = await mix.newTopic('Plain')
+  await mix.produce(plain, { mode: 'async', count: 400, size: 3000 })
+  await mix.delayed(plain, WAITING_LEVEL, 10)
+  return await mix.backlog()
+}
+
+/**
+ * `queue/offset` of what a lite pull consumer of the group gets next, `count` or a few more. Keys
+ * would not do: a producer that got no answer sends a message again.
+ */
 export async function consume(
   driver: ClientDriver,
   topic: string,
@@ -65,7 +72,7 @@ export async function consume(
   const before = driver.deliveries.length
   await driver.call('lite', { topic, group, count })
   const got = driver.deliveries.slice(before).filter(({ member }) => member === 'lite')
-  return new Set(got.map(({ key }) => key))
+  return new Set(got.map(({ queue, offset }) => `${queue}/${offset}`))
 }
 
 class Mix {
@@ -74,6 +81,16 @@ class Mix {
 
   constructor(load: Workload) {
     this.#load = load
+  }
+
+  /** A group is in the middle of a topic, and the broker knows where. */
+  async backlog(): Promise<Written> {
+    const topic = await this.newTopic('Ordered')
+    await this.produce(topic, { mode: 'ordered', count: ORDERED })
+    const group = newName('halfway')
+    const got = await this.read(topic, group, CONSUMED)
+    await this.committed(topic, group, got.size)
+    return { sent: this.sent, halfway: { topic, group, got } }
   }
 
   async newTopic(name: string): Promise<string> {
