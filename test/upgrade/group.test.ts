@@ -9,7 +9,7 @@ import { describe, test } from 'node:test'
 import { type Cluster, useCluster } from '../harness/cluster.ts'
 import { eventually } from '../harness/eventually.ts'
 import { BrokerReader } from './broker-reader.ts'
-import { sampleStore, unpackStore } from './sample-stores.ts'
+import { forgetFrom, sampleStore, unpackStore } from './sample-stores.ts'
 
 const sample = sampleStore('plain-4.9.4')
 
@@ -68,16 +68,6 @@ function sameLog(left: Map<string, string>, right: Map<string, string>): boolean
   return left.size === right.size && [...left].every(([name, text]) => right.get(name) === text)
 }
 
-/** Zeroes what lies behind the message with this number, as if it had never come. */
-function forgetFrom(store: string, message: number): void {
-  const { physicalOffset } = sample.messages[message]!
-  const start = physicalOffset - (physicalOffset % sample.segmentBytes)
-  const path = join(store, 'commitlog', String(start).padStart(20, '0'))
-  const bytes = readFileSync(path)
-  bytes.fill(0, physicalOffset - start)
-  writeFileSync(path, bytes)
-}
-
 describe('three equal copies', () => {
   const cluster = useCluster({
     nodes: 3,
@@ -98,7 +88,7 @@ describe('one copy lacks the end, one server is empty', () => {
     prepare: (id, store) => {
       if (id === 'n2') return
       unpackStore(sample.name, store)
-      if (id === 'n1') forgetFrom(store, sample.messages.length - 9)
+      if (id === 'n1') forgetFrom(sample, store, sample.messages.length - 9)
     },
   })
 

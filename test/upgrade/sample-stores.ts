@@ -3,7 +3,7 @@
  * found in them.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ROOT } from '../support/run-command.ts'
 
@@ -61,4 +61,14 @@ export function unpackStore(name: string, root: string): void {
   execFileSync('tar', ['xzf', join(TESTDATA, `${name}.tar.gz`), '-C', scratch])
   renameSync(join(scratch, 'store'), root)
   rmSync(scratch, { recursive: true })
+}
+
+/** Zeroes what lies behind the message with this number, as if it had never come. */
+export function forgetFrom(sample: SampleStore, store: string, message: number): void {
+  const { physicalOffset } = sample.messages[message]!
+  const start = physicalOffset - (physicalOffset % sample.segmentBytes)
+  const path = join(store, 'commitlog', String(start).padStart(20, '0'))
+  const bytes = readFileSync(path)
+  bytes.fill(0, physicalOffset - start)
+  writeFileSync(path, bytes)
 }

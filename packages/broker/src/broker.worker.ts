@@ -15,6 +15,7 @@ import { parseDelayLevels } from './delay-levels.ts'
 import { usedRatioOf } from './disk-state.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { LogFileSegments } from './log-segments.ts'
+import { StartWork } from './start-work.ts'
 import { BrokerStore } from './store/broker-store.ts'
 import { JoinedLog } from './store/joined-log.ts'
 import { PlainLog } from './store/plain-log.ts'
@@ -65,6 +66,10 @@ const firstPosition = plain?.firstPosition ?? logFirstPosition
 // The core thread, which is started later, says here when the log is begun anew.
 const logStartWord = new BigInt64Array(shared.coreState, LOG_START_WORD_AT, 1)
 Atomics.store(logStartWord, 0, BigInt(firstPosition))
+const work = new StartWork(
+  (text) => note({ kind: 'work', text }),
+  (line) => note({ kind: 'log', level: 'info', line }),
+)
 const store = BrokerStore.open(
   {
     rootDirectory: settings.storePathRootDir,
@@ -79,10 +84,12 @@ const store = BrokerStore.open(
     delayLevelsMs: parseDelayLevels(settings.messageDelayLevel),
     log: (line) => note({ kind: 'log', level: 'info', line }),
     onProgress: (position, endPosition) => {
-      const share = (position - firstPosition) / (endPosition - firstPosition)
-      const percent = Math.floor(share * 100)
-      const line = `queues and index are built up to ${percent} % of the log`
-      note({ kind: 'log', level: 'info', line })
+      work.progress(
+        'builds queues and index',
+        position - firstPosition,
+        endPosition - firstPosition,
+      )
+      if (position >= endPosition) note({ kind: 'work', text: '' })
     },
   },
   {

@@ -8,3 +8,4 @@ export {
   type RunningBroker,
   startBroker,
 } from './start-broker.ts'
+export type { TellWork } from './start-work.ts'

@@ -16,6 +16,7 @@ import { NetworkWorkers } from './network-workers.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import { prepareOldLog } from './old-log/prepare.ts'
 import { Registrar, type Registration } from './registrar.ts'
+import type { TellWork } from './start-work.ts'
 import {
   allocateShared,
   type BrokerNote,
@@ -39,6 +40,8 @@ export interface BrokerStatus {
   serving: boolean
   listenPort: number
   peerPort: number
+  /** What it does before it can serve, and how far it is; empty when nothing is left to do. */
+  work: string
   /** No space for more of the log: new writes are refused here. */
   diskFull: boolean
   /** Entries of the log that are damaged here and not repaired yet: they are not served. */
@@ -63,11 +66,16 @@ export interface RunningBroker {
 }
 
 /**
- * Throws LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG,
+ * `tellWork` hears what is done until the promise resolves; the status says it afterwards. Throws
+ * LedgerError: PORT_BUSY, CORRUPT, BAD_REQUEST (another process has the store), BAD_CONFIG,
  * DISK_FULL (a start needs a little space).
  */
-export async function startBroker(settings: NodeSettings, log: BrokerLog): Promise<RunningBroker> {
-  const broker = new BrokerProcess(settings, log)
+export async function startBroker(
+  settings: NodeSettings,
+  log: BrokerLog,
+  tellWork: TellWork = () => {},
+): Promise<RunningBroker> {
+  const broker = new BrokerProcess(settings, log, tellWork)
   await broker.start()
   return broker
 }
@@ -80,6 +88,7 @@ class BrokerProcess implements RunningBroker {
   readonly whenFailed: Promise<never>
   readonly #settings: NodeSettings
   readonly #log: BrokerLog
+  readonly #tellWork: TellWork
   readonly #registrar: Registrar
   readonly #threads = new BrokerThreads((reason, code) => this.#onThreadFailed(reason, code))
   readonly #networkWorkers: NetworkWorkers
@@ -95,6 +104,7 @@ class BrokerProcess implements RunningBroker {
   #failure = ''
   #diskFull = false
   #damagedEntries = 0
+  #work = ''
   #role = 'follower'
   #term = 0
   #leaderId = ''
@@ -106,9 +116,10 @@ class BrokerProcess implements RunningBroker {
   #topics: { counter: number; timestampMs: number; topics: Record<string, unknown> } | undefined
   #lastStatus = { atMs: performance.now(), busyMs: mainBusyMs() }
 
-  constructor(settings: NodeSettings, log: BrokerLog) {
+  constructor(settings: NodeSettings, log: BrokerLog, tellWork: TellWork) {
     this.#settings = settings
     this.#log = log
+    this.#tellWork = tellWork
     this.#networkWorkers = new NetworkWorkers(this.#threads, log)
     this.whenServing = new Promise((resolve) => {
       this.#onServing = resolve
@@ -150,7 +161,8 @@ class BrokerProcess implements RunningBroker {
     const settings = this.#settings
     refuseHalfAdopted(settings.storePathRootDir)
     const { store } = ledgerSettingsOf(settings)
-    const oldLog = await prepareOldLog(settings, this.#log)
+    const oldLog = await prepareOldLog(settings, this.#log, this.#tellWork)
+    this.#tellWork('starts its threads')
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
     const { worker: io, recovered } = await startIoWorker({
@@ -253,6 +265,9 @@ class BrokerProcess implements RunningBroker {
         this.#onServing()
         this.#register()
         break
+      case 'work':
+        this.#work = note.text
+        break
       case 'topics':
         this.#topics = note
         this.#register()
@@ -330,6 +345,7 @@ class BrokerProcess implements RunningBroker {
       serving: this.#role === 'leader' && this.#servingTerm === this.#term,
       listenPort: this.#ports.listen,
       peerPort: this.#ports.peer,
+      work: this.#work,
       diskFull: this.#diskFull,
       damagedEntries: this.#damagedEntries,
       failure: this.#failure,

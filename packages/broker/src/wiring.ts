@@ -124,6 +124,8 @@ export type CoreOrder = { kind: 'transfer' } | { kind: 'close' }
 export type BrokerNote =
   | { kind: 'ready' }
   | { kind: 'serving'; term: number; leader: boolean }
+  /** What it does before it can serve; '' when that is done. */
+  | { kind: 'work'; text: string }
   | { kind: 'topics'; counter: number; timestampMs: number; topics: Record<string, unknown> }
   /** Nobody waits for an answer that may never come. */
   | { kind: 'drained' }

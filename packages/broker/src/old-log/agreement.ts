@@ -10,6 +10,7 @@ import type { ForeignMessage } from '@ringledger/engine'
 import { PeerHub, type PeerMessage } from '@ringledger/network'
 import { ledgerSettingsOf } from '../ledger-settings.ts'
 import type { NodeSettings } from '../node-settings.ts'
+import { StartWork, type TellWork } from '../start-work.ts'
 import { replaceText } from '../state/config-file.ts'
 import { RECORDS_FILE } from '../take-over-records.ts'
 import { completeCopy } from './completion.ts'
@@ -22,7 +23,6 @@ import { recordsOf } from './tables.ts'
 
 type Log = (level: 'info' | 'warn' | 'error', line: string) => void
 
-const PROGRESS_EVERY_MS = 5_000
 const LAST_ANSWERS_MS = 3_000
 const SAY_WAITS_AFTER_MS = 2_000
 /** A place is said more exactly if the other copy can be read within this time. */
@@ -31,6 +31,7 @@ const DIFFERENCE_LIMIT_MS = 60_000
 export class OldLogAgreement {
   readonly #settings: NodeSettings
   readonly #log: Log
+  readonly #work: StartWork
   readonly #copy: OldLogCopy
   readonly #exchange: OldLogExchange
   readonly #hub: PeerHub
@@ -41,18 +42,18 @@ export class OldLogAgreement {
   #ownEnds: readonly number[] = []
   #onNews: () => void = () => {}
   #saidWaits = ''
-  #saidMs = 0
 
-  constructor(settings: NodeSettings, log: Log) {
+  constructor(settings: NodeSettings, log: Log, tellWork: TellWork) {
     this.#settings = settings
     this.#log = log
+    this.#work = new StartWork(tellWork, (line) => log('info', line))
     const selfId = settings.dLegerSelfId
     const without = settings.oldCommitLogWithoutIds ?? []
     this.#others = settings.peers
       .map(({ id }) => id)
       .filter((id) => id !== selfId && !without.includes(id))
     this.#copy = new OldLogCopy(settings, (done, total) => {
-      this.#progress('looks through its old commit log', done, total)
+      this.#work.progress('looks through its old commit log', done, total)
     })
     this.#hub = this.#makeHub()
     this.#exchange = new OldLogExchange(selfId, this.#copy, (to, message, pieces) =>
@@ -175,7 +176,7 @@ export class OldLogAgreement {
       own: own.report,
       read: (position, sizeBytes) => this.#read(sources, position, sizeBytes),
       onProgress: (done, total) =>
-        this.#progress(`completes its old commit log ${from}`, done, total),
+        this.#work.progress(`completes its old commit log ${from}`, done, total),
       log: this.#log,
     })
     this.#copy.forget()
@@ -247,6 +248,7 @@ export class OldLogAgreement {
 
   /** Members that start together hear of each other at once: nothing is said of that. */
   async #wait(news: Promise<void>, ids: readonly string[]): Promise<void> {
+    this.#work.at(`waits for ${ids.join(', ')}, to compare old commit logs`)
     const timer = setTimeout(() => this.#sayWaits(ids), SAY_WAITS_AFTER_MS)
     await news
     clearTimeout(timer)
@@ -261,13 +263,5 @@ export class OldLogAgreement {
       `first start of this node: waits for ${whom}, to compare what they have of an old commit log ` +
         `(oldCommitLogWithout=${ids.join(';')} starts without)`,
     )
-  }
-
-  #progress(what: string, doneBytes: number, totalBytes: number): void {
-    const nowMs = performance.now()
-    if (nowMs - this.#saidMs < PROGRESS_EVERY_MS || totalBytes === 0) return
-    this.#saidMs = nowMs
-    const percent = Math.floor((doneBytes / totalBytes) * 100)
-    this.#log('info', `${what}: ${percent} % of ${totalBytes} bytes`)
   }
 }

@@ -8,13 +8,18 @@ import { join } from 'node:path'
 import { NodeDisk, storeLayout } from '@ringledger/io'
 import { ledgerSettingsOf } from '../ledger-settings.ts'
 import type { NodeSettings } from '../node-settings.ts'
+import type { TellWork } from '../start-work.ts'
 import { replaceText } from '../state/config-file.ts'
 import { plainLogFiles } from '../store/plain-log.ts'
 import type { OldLogAgreement } from './agreement.ts'
 import { type OldLog, type OldLogReport, takeOverOldLog } from './take-over.ts'
 
 /** @throws LedgerError BAD_CONFIG, BAD_REQUEST, PORT_BUSY, CORRUPT, DISK_FULL, DISK_FAILED */
-export async function prepareOldLog(settings: NodeSettings, log: OldLogReport): Promise<OldLog> {
+export async function prepareOldLog(
+  settings: NodeSettings,
+  log: OldLogReport,
+  tellWork: TellWork,
+): Promise<OldLog> {
   const { store } = ledgerSettingsOf(settings)
   const layout = storeLayout(store)
   const agreedPath = join(layout.directory, 'ringledger-agreed')
@@ -27,7 +32,7 @@ export async function prepareOldLog(settings: NodeSettings, log: OldLogReport): 
   // Loaded late: only a first start needs it.
   const newAgreement = async (): Promise<OldLogAgreement> => {
     const { OldLogAgreement } = await import('./agreement.ts')
-    return new OldLogAgreement(settings, log)
+    return new OldLogAgreement(settings, log, tellWork)
   }
   if (isGroup) {
     new NodeDisk().makeDirectory(layout.directory)

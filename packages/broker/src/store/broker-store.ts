@@ -15,6 +15,8 @@ import { CheckpointFile, readBootId } from './checkpoint-file.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
 import { ConsumeQueues } from './consume-queues.ts'
 import { Dispatcher, type DispatchListener } from './dispatcher.ts'
+import { FirstLook, noteUnread } from './first-look.ts'
+import { plainPartOf } from './found-store.ts'
 import { KeyIndex } from './key-index.ts'
 import { LOG_RESETTING } from './log-start.ts'
 import { DamagedLogError, type LogFiles, MessageReader } from './message-reader.ts'
@@ -75,12 +77,17 @@ export interface BrokerStoreOptions {
   /** Identifies this run of the machine. */
   bootId?: string
   log?: (line: string) => void
+  /**
+   * Queues and index that another broker left are gone on with if its log is so long, default 1
+   * GiB; of a shorter one they are built anew.
+   */
+  useFoundFromBytes?: number
   /** After a restart: how far dispatch is on its way to where the log ended. */
   onProgress?: (position: number, endPosition: number) => void
 }
 
 const SPACE_RETRY_MS = 1000
-const PROGRESS_STEP_BYTES = 256 * 1024 * 1024
+const PROGRESS_STEP_BYTES = 64 * 1024 * 1024
 const DEFAULT_DUTY_ENTRIES = 1024
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -108,6 +115,7 @@ export class BrokerStore {
   readonly #writeBack: WriteBack
   readonly #repair: QueueRepair
   readonly #scrub: QueueScrub
+  readonly #firstLook: FirstLook | undefined
   #logStart: number
   #reportAt: number
   /** The last write found no space. */
@@ -149,6 +157,7 @@ export class BrokerStore {
       logFirstPosition,
       logEndPosition,
       log,
+      ...plainPartOf(options, queues, log),
     })
     const { mark } = recovered
     this.rebuilding = recovered.rebuilt && logEndPosition > logFirstPosition
@@ -186,6 +195,8 @@ export class BrokerStore {
       log,
     })
     this.#scrub = new QueueScrub(this.#repair, logFirstPosition, log)
+    if (recovered.unread) noteUnread(rootDirectory)
+    this.#firstLook = this.#makeFirstLook(log)
     this.#writeBack.settle()
     this.#keeper.takeSnapshot(mark.position)
     this.#reportAt = mark.position + PROGRESS_STEP_BYTES
@@ -247,6 +258,7 @@ export class BrokerStore {
     this.#keeper.tick(nowMs)
     if (idle && this.caughtUp) {
       this.#scrub.tick(nowMs, this.queues.logMinPosition, this.#dispatcher.position)
+      this.#firstLook?.tick(nowMs, this.queues.logMinPosition)
     }
     return this.#writeBack.tick(nowMs, idle)
   }
@@ -283,7 +295,10 @@ export class BrokerStore {
   repairUnit(topic: string, queueId: number, queueOffset: number): boolean {
     const queue = this.queues.find(topic, queueId)
     if (queue === undefined) return false
-    return this.#repair.repairUnit(queue, queueOffset, this.#dispatcher.position)
+    if (this.#repair.repairUnit(queue, queueOffset, this.#dispatcher.position)) return true
+    const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
+    if (this.#firstLook === undefined || !queue.unitAt(queueOffset, unit)) return false
+    return this.#firstLook.lookAt(unit.physicalOffset)
   }
 
   /** Checks every unit against the log now. For tests and tools: it takes as long as it takes. */
@@ -356,6 +371,15 @@ export class BrokerStore {
     this.#checkpoint.close()
     this.#options.files.plain?.close()
     this.#marks.close(false)
+  }
+
+  #makeFirstLook(log: (line: string) => void): FirstLook | undefined {
+    const { plain } = this.#options.files
+    if (plain === undefined) return undefined
+    const { firstPosition, dividedPosition } = plain
+    const { rootDirectory } = this.#options
+    const repair = this.#repair
+    return new FirstLook({ rootDirectory, repair, firstPosition, dividedPosition, log })
   }
 
   #makeKeeper(log: (line: string) => void): StateKeeper {

@@ -55,16 +55,18 @@ export class ConsumeQueues {
   /**
    * Before anything else: takes over what the files hold of messages below `limitPosition`.
    * `pagesTrusted`: the machine did not go down since they were written. Throws LedgerError
-   * `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log.
+   * `CORRUPT` when files do not fit together; then `clear` and dispatch the whole log. `ends`:
+   * where queues end, by directory; without it that is found out, which takes files without holes.
    */
-  recover(limitPosition: number, pagesTrusted: boolean): void {
+  recover(limitPosition: number, pagesTrusted: boolean, ends?: ReadonlyMap<string, number>): void {
     const { directory } = this.#storage
     for (const topic of directoriesIn(directory)) {
       for (const name of directoriesIn(join(directory, topic))) {
         const queueId = /^\d{1,9}$/.test(name) ? Number(name) : -1
         if (queueId < 0) continue
         const path = join(directory, topic, name)
-        const found = recoverQueue(this.#storage, path, limitPosition, pagesTrusted)
+        const end = ends === undefined ? Number.POSITIVE_INFINITY : (ends.get(path) ?? 0)
+        const found = recoverQueue(this.#storage, path, limitPosition, pagesTrusted, end)
         if (found !== undefined) this.obtain(topic, queueId).restore(found.first, found.max)
       }
     }

@@ -21,6 +21,7 @@ import {
 import { readEntryAt, writeHeader } from './index-writer.ts'
 
 const CHUNK_ENTRIES = 8192
+const CHUNK_SLOTS = 65_536
 
 /**
  * Cuts the file to the entries below `indexCount`. `pagesTrusted`: the kernel survived, so
@@ -43,7 +44,9 @@ export function cutIndexFile(
       if (pagesTrusted) undoEntries(descriptor, slots, entries, indexCount)
       ftruncateSync(descriptor, keyIndexEntryAt(indexCount, slots))
       ftruncateSync(descriptor, keyIndexFileBytes(slots, entries))
-      if (!pagesTrusted) header.slotCount = rebuildSlots(descriptor, slots, indexCount, path)
+      header.slotCount = pagesTrusted
+        ? countUsedSlots(descriptor, slots)
+        : rebuildSlots(descriptor, slots, indexCount, path)
       setTail(descriptor, slots, header, indexCount, path)
       writeHeader(descriptor, header)
       if (!pagesTrusted) fdatasyncSync(descriptor)
@@ -81,6 +84,19 @@ function undoEntries(descriptor: number, slots: number, entries: number, from: n
       writeFully(descriptor, slot, 0, slot.length, position, 'key index')
     }
   }
+}
+
+function countUsedSlots(descriptor: number, slots: number): number {
+  const chunk = Buffer.alloc(CHUNK_SLOTS * KEY_INDEX_SLOT_BYTES)
+  const entries = new Int32Array(chunk.buffer, chunk.byteOffset, CHUNK_SLOTS)
+  let used = 0
+  for (let first = 0; first < slots; first += CHUNK_SLOTS) {
+    const count = Math.min(CHUNK_SLOTS, slots - first)
+    const position = KEY_INDEX_HEADER_BYTES + first * KEY_INDEX_SLOT_BYTES
+    readFully(descriptor, chunk, 0, count * KEY_INDEX_SLOT_BYTES, position, 'key index')
+    for (let slot = 0; slot < count; slot++) if (entries[slot] !== 0) used++
+  }
+  return used
 }
 
 /** Some entries read at once. */

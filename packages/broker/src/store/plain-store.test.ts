@@ -3,8 +3,6 @@
  * log: their queues come out as Apache wrote them, every message is found and read.
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -20,109 +18,17 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { decodeMessage, parseOffsetMessageId } from '@ringledger/protocol'
 import { takeOverOldLog } from '../old-log/take-over.ts'
-import { BrokerStore } from './broker-store.ts'
-import { JoinedLog } from './joined-log.ts'
 import { PlainLog } from './plain-log.ts'
-import { emptyArena, queueUnitsOf, SAMPLE_SIZES } from './sample-store.ts'
+import { assertReadable, openPlain as open, type PlainSample, unpackPlain } from './plain-sample.ts'
+import { queueUnitsOf } from './sample-store.ts'
 
-const TESTDATA = join(import.meta.dirname, '../../testdata/store')
-const NO_LISTENER = { onMessage() {}, onRecord() {}, onReplaced() {} }
-const NO_RAFT_LOG = { read: () => 0 }
 const scratch = mkdtempSync(join(tmpdir(), 'ringledger-plain-'))
 after(() => rmSync(scratch, { recursive: true }))
 
-interface PlainMessage {
-  topic: string
-  queueId: number
-  queueOffset: number
-  physicalOffset: number
-  storeSize: number
-  uniqKey: string | null
-  keys: string | null
-  sysFlag: number
-  storedBodySha256: string
-  storeTimestamp: number
-  offsetMsgId: string
-}
-
-interface Sample {
-  root: string
-  messages: PlainMessage[]
-  segmentBytes: number
-}
-
-function unpack(name: string): Sample {
-  const directory = mkdtempSync(join(scratch, `${name}-`))
-  execFileSync('tar', ['xzf', join(TESTDATA, `${name}.tar.gz`), '-C', directory])
-  const manifest = JSON.parse(readFileSync(join(TESTDATA, `${name}.manifest.json`), 'utf8'))
-  return {
-    root: join(directory, 'store'),
-    messages: manifest.messages,
-    segmentBytes: Number(manifest.meta.mappedFileSizeCommitLog),
-  }
-}
-
-interface Opened {
-  store: BrokerStore
-  dividedPosition: number
-  lines: string[]
-}
-
-function open({ root, segmentBytes }: Sample): Opened {
-  const lines: string[] = []
-  const config = { rootDirectory: root, selfId: 'n0', segmentBytes }
-  const old = takeOverOldLog(join(root, 'commitlog'), config, (_level, line) => lines.push(line))
-  const plain = new PlainLog(old.files, old.dividedPosition)
-  const store = BrokerStore.open(
-    {
-      rootDirectory: root,
-      arena: emptyArena(old.dividedPosition),
-      files: new JoinedLog(plain, NO_RAFT_LOG),
-      logFirstPosition: plain.firstPosition,
-      logEndPosition: old.dividedPosition,
-      ...SAMPLE_SIZES,
-      log: (line) => lines.push(line),
-    },
-    NO_LISTENER,
-  )
-  while (store.duty());
-  return { store, dividedPosition: old.dividedPosition, lines }
-}
-
-function isShown({ sysFlag }: PlainMessage): boolean {
-  return (sysFlag & 12) === 0 || (sysFlag & 12) === 8
-}
-
-function assertReadable(store: BrokerStore, messages: readonly PlainMessage[]): void {
-  const target = Buffer.alloc(65_536)
-  const unit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
-  for (const message of messages) {
-    const { topic, queueId, queueOffset, physicalOffset, storeSize } = message
-    const what = `${topic}/${queueId} ${queueOffset}`
-    assert.equal(parseOffsetMessageId(message.offsetMsgId).physicalOffset, physicalOffset, what)
-    assert.equal(store.reader.sizeAt(physicalOffset), storeSize, what)
-    assert.equal(store.reader.storeTimestampAt(physicalOffset, storeSize), message.storeTimestamp)
-    assert.ok(store.reader.read(physicalOffset, storeSize, target, 0), what)
-    const decoded = decodeMessage(target, 0)
-    const digest = createHash('sha256').update(decoded.body).digest('hex')
-    assert.equal(digest, message.storedBodySha256, what)
-    assert.equal(store.reader.sizeAt(physicalOffset + 1), -1)
-    if (!isShown(message)) continue
-    assert.ok(store.queues.find(topic, queueId)?.unitAt(queueOffset, unit), what)
-    assert.equal(unit.physicalOffset, physicalOffset, what)
-    for (const key of [message.uniqKey, ...(message.keys?.split(' ') ?? [])]) {
-      if (key === null || key === '') continue
-      const found = store.index.query(topic, key, 1000, 0, Number.MAX_SAFE_INTEGER)
-      assert.ok(found.includes(physicalOffset), `${topic}#${key}`)
-    }
-  }
-}
-
 for (const name of ['plain-4.9.4', 'kill9-5.4.0', 'lib-5.4.0']) {
   describe(name, () => {
-    const sample = unpack(name)
+    const sample = unpackPlain(name, scratch)
     const queues = join(sample.root, 'consumequeue')
     const original = queueUnitsOf(queues)
     let dividedPosition = 0
@@ -177,20 +83,20 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0', 'lib-5.4.0']) {
 }
 
 describe('an old log that is not whole', () => {
-  const whole = unpack('plain-4.9.4')
+  const whole = unpackPlain('plain-4.9.4', scratch)
 
-  function copy(): Sample {
+  function copy(): PlainSample {
     const root = join(mkdtempSync(join(scratch, 'copy-')), 'store')
     cpSync(whole.root, root, { recursive: true })
     return { ...whole, root }
   }
 
-  function fileOf(sample: Sample, position: number): string {
+  function fileOf(sample: PlainSample, position: number): string {
     const start = position - (position % sample.segmentBytes)
     return join(sample.root, 'commitlog', String(start).padStart(20, '0'))
   }
 
-  function flip(sample: Sample, position: number): void {
+  function flip(sample: PlainSample, position: number): void {
     const path = fileOf(sample, position)
     const bytes = readFileSync(path)
     bytes[position % sample.segmentBytes]! ^= 0x20

@@ -38,24 +38,24 @@ interface QueueFile {
 }
 
 /**
- * Reads one queue's directory; undefined when it holds no unit (its files are removed then). Throws
- * LedgerError `CORRUPT` when the files do not fit together: the queues must be rebuilt from the
- * log.
+ * Reads one queue's directory; undefined when it holds no unit (its files are removed then). Units
+ * from offset `knownEnd` on do not count. Throws LedgerError `CORRUPT` when the files do not fit
+ * together: the queues must be rebuilt from the log.
  */
 export function recoverQueue(
   storage: QueueStorage,
   directory: string,
   limitPosition: number,
   pagesTrusted: boolean,
+  knownEnd: number = Number.POSITIVE_INFINITY,
 ): RecoveredQueue | undefined {
   const files = listFiles(storage, directory)
   let kept = files.length
   let end = 0
   while (kept > 0) {
     const file = files[kept - 1]!
-    const units = withFile(file.path, (descriptor) =>
-      unitsOf(descriptor, storage.unitsPerFile, limitPosition),
-    )
+    const mostUnits = Math.min(storage.unitsPerFile, knownEnd - file.start / CQ_UNIT_BYTES)
+    const units = withFile(file.path, (descriptor) => unitsOf(descriptor, mostUnits, limitPosition))
     if (units > 0) {
       end = file.start / CQ_UNIT_BYTES + units
       break
@@ -109,9 +109,9 @@ function withFile<Result>(path: string, use: (descriptor: number) => Result): Re
 }
 
 /** How many units of a file, from its start, are good, fillers at the end left out. */
-function unitsOf(descriptor: number, unitsPerFile: number, limitPosition: number): number {
+function unitsOf(descriptor: number, mostUnits: number, limitPosition: number): number {
   let low = 0
-  let high = unitsPerFile
+  let high = Math.max(0, mostUnits)
   while (low < high) {
     const middle = (low + high) >>> 1
     if (isGood(descriptor, middle, limitPosition)) low = middle + 1

@@ -3,12 +3,13 @@
  * anew. Owns the rule that the log decides: a unit is only ever replaced by what its message says.
  */
 import { LedgerError } from '@ringledger/base'
-import { type ConsumeQueueUnit, ENTRY_HEADER_BYTES } from '@ringledger/protocol'
+import { type ConsumeQueueUnit, CQ_FILLER_SIZE, ENTRY_HEADER_BYTES } from '@ringledger/protocol'
 import type { ConsumeQueue } from './consume-queue.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
 import { EntryPlan, PlanKind } from './entry-plan.ts'
 import { LogWalk } from './log-walk.ts'
 import type { LogFiles } from './message-reader.ts'
+import { findOldestReadable } from './queue-search.ts'
 
 /** So many units beside the damaged one are asked where its message may lie. */
 const NEIGHBOURS = 16
@@ -29,6 +30,8 @@ export class QueueRepair {
   readonly #unit: ConsumeQueueUnit = { physicalOffset: 0, sizeBytes: 0, tagsCode: 0 }
   /** Units that were found wrong and written anew. */
   repairs = 0
+  /** Units that are fillers now, because no message stands where they say. */
+  dropped = 0
 
   constructor(options: QueueRepairOptions) {
     this.#options = options
@@ -73,6 +76,29 @@ export class QueueRepair {
     // for the later message, and rightly.
     if (!this.#standsForItself(queue, queueOffset)) this.repairUnit(queue, queueOffset, end)
     return next
+  }
+
+  /**
+   * The same within a plain log, which nobody can repair: units of what is no message there become
+   * fillers. @throws LedgerError CORRUPT when the log cannot be read
+   */
+  lookOnce(position: number, end: number): number {
+    const { gapBytes } = this.#walk
+    const next = this.checkEntry(position, end)
+    const isGap = this.#plan.kind === PlanKind.SKIPPED && this.#walk.gapBytes > gapBytes
+    if (isGap) this.#options.queues.forEachQueue((queue) => this.#dropUnits(queue, position, next))
+    return next
+  }
+
+  #dropUnits(queue: ConsumeQueue, from: number, to: number): void {
+    const unit = this.#unit
+    for (let at = findOldestReadable(queue, from); at < queue.maxOffset; at++) {
+      if (!queue.unitAt(at, unit)) continue
+      if (unit.physicalOffset >= to) return
+      // With its place, so that recovery keeps it at the end of a queue.
+      queue.rewriteUnit(at, unit.physicalOffset, CQ_FILLER_SIZE, 0)
+      this.dropped++
+    }
   }
 
   /** The newest message of that offset: a topic that was made anew has given it more than once. */

@@ -6,7 +6,9 @@
 import { LedgerError } from '@ringledger/base'
 import type { Checkpoint, DispatchMark } from './checkpoint-file.ts'
 import type { ConsumeQueues } from './consume-queues.ts'
+import { type FoundStore, isLastUnitRight } from './found-store.ts'
 import type { KeyIndex } from './key-index.ts'
+import type { PlainLog } from './plain-log.ts'
 
 export interface RecoveryInput {
   queues: ConsumeQueues
@@ -17,12 +19,16 @@ export interface RecoveryInput {
   logFirstPosition: number
   logEndPosition: number
   log: (line: string) => void
+  /** The log from before this broker; `find`: what another broker left beside it. */
+  plain?: { readonly log: PlainLog; find(): FoundStore | undefined }
 }
 
 /** Queues and index hold everything below `mark.position` and nothing from there on. */
 export interface RecoveryResult {
   mark: DispatchMark
   rebuilt: boolean
+  /** They are another broker's, gone on with; the log below was not read. */
+  unread: boolean
 }
 
 /** Position 0 of an empty store. */
@@ -41,7 +47,7 @@ export function recoverStore(input: RecoveryInput): RecoveryResult {
   queues.logMinPosition = logFirstPosition
   try {
     const mark = takeOver(input)
-    return { mark, rebuilt: false }
+    return { mark, rebuilt: false, unread: input.checkpoint === undefined }
   } catch (error) {
     if (!(error instanceof LedgerError) || error.code !== 'CORRUPT') throw error
     if (input.logEndPosition > logFirstPosition) {
@@ -50,14 +56,12 @@ export function recoverStore(input: RecoveryInput): RecoveryResult {
   }
   queues.clear()
   index.clear()
-  return { mark: emptyMark(logFirstPosition), rebuilt: true }
+  return { mark: emptyMark(logFirstPosition), rebuilt: true, unread: false }
 }
 
 function takeOver(input: RecoveryInput): DispatchMark {
   const { queues, index, checkpoint, bootId, logFirstPosition, logEndPosition } = input
-  if (checkpoint === undefined) {
-    throw new LedgerError('CORRUPT', 'there is no checkpoint of an earlier run')
-  }
+  if (checkpoint === undefined) return takeOverFound(input)
   // Not so before our first checkpoint: a store of RocketMQ's may begin anywhere.
   if (checkpoint.synced.position < logFirstPosition) {
     throw new LedgerError('CORRUPT', 'the log was begun anew behind them')
@@ -78,4 +82,23 @@ function takeOver(input: RecoveryInput): DispatchMark {
   }
   index.recover(mark.index, sameBoot)
   return { ...mark, position: Math.max(position, logFirstPosition) }
+}
+
+function takeOverFound({ queues, index, plain }: RecoveryInput): DispatchMark {
+  const found = plain?.find()
+  if (plain === undefined || found === undefined) {
+    throw new LedgerError('CORRUPT', 'there is no checkpoint of an earlier run')
+  }
+  queues.recover(found.position, false, found.queueEnds)
+  index.recover(found.index, false)
+  queues.forEachQueue((queue) => {
+    if (isLastUnitRight(queue, plain.log)) return
+    const { topic, queueId, maxOffset } = queue
+    throw new LedgerError(
+      'CORRUPT',
+      `the unit of offset ${maxOffset - 1} in ${topic}/${queueId} is that of another message`,
+    )
+  })
+  const { units: unitTotal, queues: queueTotal } = queues.totals
+  return { position: found.position, unitTotal, queueTotal, index: found.index, stateEnd: 0 }
 }

@@ -1,5 +1,5 @@
 /** `mqbroker`: reads the configuration and runs one node of a broker group until a signal. */
-import type { NodeSettings, RunningBroker } from '@ringledger/broker'
+import type { NodeSettings, RunningBroker, TellWork } from '@ringledger/broker'
 import { Command } from 'commander'
 import { type BrokerConfig, loadBrokerConfig } from '../config/broker-config.ts'
 import { type Logger, openLog } from '../log.ts'
@@ -45,8 +45,11 @@ async function start({ settings, warnings }: BrokerConfig): Promise<void> {
   const log = openLog()
   for (const line of warnings) log.warn({}, line)
   let broker: RunningBroker | undefined
-  process.on('SIGUSR2', () => logStatus(broker, log))
-  broker = await startNode(settings, log)
+  let work = ''
+  process.on('SIGUSR2', () => logStatus(broker, work, log))
+  broker = await startNode(settings, log, (text) => {
+    work = text
+  })
   closeOnSignals(broker, log)
   broker.whenFailed.catch((error) => {
     process.exit(error.code === 'DISK_FAILED' ? DISK_FAILED : FAILED)
@@ -60,9 +63,9 @@ async function start({ settings, warnings }: BrokerConfig): Promise<void> {
 }
 
 /** Utilization is that since the last such line, or since the start. */
-function logStatus(broker: RunningBroker | undefined, log: Logger): void {
+function logStatus(broker: RunningBroker | undefined, work: string, log: Logger): void {
   if (broker === undefined) {
-    log.info({}, 'status: starting')
+    log.info({}, work === '' ? 'status: starting' : `status: starting: ${work}`)
     return
   }
   const { mainUtilization, ...status } = broker.status()
@@ -71,7 +74,11 @@ function logStatus(broker: RunningBroker | undefined, log: Logger): void {
 }
 
 /** Loaded late: printing a configuration needs no broker. */
-async function startNode(settings: NodeSettings, log: Logger): Promise<RunningBroker> {
+async function startNode(
+  settings: NodeSettings,
+  log: Logger,
+  tellWork: TellWork,
+): Promise<RunningBroker> {
   const { startBroker } = await import('@ringledger/broker')
-  return await startBroker(settings, (level, line) => log[level]({}, line))
+  return await startBroker(settings, (level, line) => log[level]({}, line), tellWork)
 }
