@@ -84,6 +84,16 @@ export class BrokerReader {
     return messages
   }
 
+  /** The message with that queue offset. */
+  async messageAt(topic: string, queueId: number, offset: number): Promise<StoredMessage> {
+    return decodeMessage((await this.#pull(topic, queueId, offset)).body, 0)
+  }
+
+  /** Physical offsets of the messages that the index has for a unique key. */
+  async offsetsOfUniqueKey(topic: string, key: string): Promise<number[]> {
+    return await this.#offsetsOfKey(topic, key, 'true')
+  }
+
   consumerOffset(topic: string, group: string, queueId: number): Promise<number> {
     const ext = { topic, consumerGroup: group, queueId: String(queueId) }
     return this.#number(RequestCode.QUERY_CONSUMER_OFFSET, ext)
@@ -142,21 +152,26 @@ export class BrokerReader {
     const firstKey = keys?.split(' ').find((key) => key !== '')
     if (firstKey !== undefined) asked.push([firstKey, 'false'])
     for (const [key, unique] of asked) {
-      const ext = {
-        topic,
-        key,
-        maxNum: '64',
-        beginTimestamp: '0',
-        endTimestamp: String(Number.MAX_SAFE_INTEGER),
-        _UNIQUE_KEY_QUERY: unique,
-      }
-      const { body } = await this.#ask(RequestCode.QUERY_MESSAGE, ext)
-      const offsets: number[] = []
-      for (let at = 0; at < body.length; at += msgTotalSize(body, at)) {
-        offsets.push(decodeMessage(body, at).physicalOffset)
-      }
+      const offsets = await this.#offsetsOfKey(topic, key, unique)
       assert.ok(offsets.includes(physicalOffset) || offsets.length >= 32, `${topic}#${key}`)
     }
+  }
+
+  async #offsetsOfKey(topic: string, key: string, unique: string): Promise<number[]> {
+    const ext = {
+      topic,
+      key,
+      maxNum: '64',
+      beginTimestamp: '0',
+      endTimestamp: String(Number.MAX_SAFE_INTEGER),
+      _UNIQUE_KEY_QUERY: unique,
+    }
+    const { body } = await this.#ask(RequestCode.QUERY_MESSAGE, ext)
+    const offsets: number[] = []
+    for (let at = 0; at < body.length; at += msgTotalSize(body, at)) {
+      offsets.push(decodeMessage(body, at).physicalOffset)
+    }
+    return offsets
   }
 
   async #pull(topic: string, queueId: number, offset: number): Promise<RemotingCommand> {
