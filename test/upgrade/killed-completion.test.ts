@@ -33,7 +33,7 @@ async function newGroup(): Promise<Group> {
   const cluster = await Cluster.start({
     nodes: 3,
     settings: sample.settings,
-    idle: true,
+    later: ['n0', 'n1', 'n2'],
     prepare: (id, store) => {
       if (id !== COMPLETED) unpackStore(sample.name, store)
     },
