@@ -5,7 +5,13 @@
  */
 import assert from 'node:assert/strict'
 import { systemClock } from '@ringledger/base'
-import { decodeCommand, nextFrame, sendExtConstants, UniqueIds } from '@ringledger/protocol'
+import {
+  decodeCommand,
+  ENTRY_HEADER_BYTES,
+  nextFrame,
+  sendExtConstants,
+  UniqueIds,
+} from '@ringledger/protocol'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerLink } from '../../packages/broker/src/broker-link.ts'
 import { LocalSubmit } from '../../packages/broker/src/local-submit.ts'
@@ -67,7 +73,13 @@ function coreThread(): { leader: Leader; front: SendFront; answers: SendAnswers 
     toBroker: new SpscRing(SpscRing.allocate(RING_BYTES)),
     brokerBell: new Doorbell(Doorbell.allocate()),
   })
-  const order = new LogOrder({ log: leader.replica, topics, pending, clock: systemClock })
+  const order = new LogOrder({
+    log: leader.replica,
+    headerBytes: ENTRY_HEADER_BYTES,
+    topics,
+    pending,
+    clock: systemClock,
+  })
   const responder = new SendResponder(HOST, sendExtConstants('DefaultRegion', true))
   const connections = new Map([[1, connection]])
   const port = new LocalSubmit({ order, arena: leader.arena, responder, connections })

@@ -137,6 +137,8 @@ export class AgentContext implements BrokerContext {
       clock,
       storeHost: this.storeHost,
       check: (record) => store.state.check(record),
+      applyHere:
+        settings.enableDLegerCommitLog === false ? (record) => store.applyHere(record) : undefined,
       dispatchedPosition: () => store.dispatchedPosition,
     })
     this.topics = new Topics({

@@ -37,7 +37,8 @@ export class BrokerAgent {
   #servingUnreported = false
   readonly #schedule: DelaySchedule
   readonly #housekeeping: Housekeeping
-  readonly #snapshots: SnapshotWriter
+  /** Of a Raft log. */
+  readonly #snapshots: SnapshotWriter | undefined
   readonly #events: CoreEvents
 
   constructor(parts: AgentParts) {
@@ -45,13 +46,7 @@ export class BrokerAgent {
     this.#report = parts.report
     this.#schedule = new DelaySchedule(this.context)
     this.#housekeeping = new Housekeeping(this.context, () => this.#createSystemTopics())
-    this.#snapshots = new SnapshotWriter({
-      store: parts.store,
-      changes: this.context.changes,
-      role: this.context.role,
-      clock: parts.clock,
-      segmentBytes: parts.settings.mappedFileSizeCommitLog,
-    })
+    this.#snapshots = this.#makeSnapshots(parts)
     this.#events = {
       onRequest: (connectionId, frame, start, end) =>
         this.#onFrame(connectionId, frame.subarray(start, end)),
@@ -64,6 +59,13 @@ export class BrokerAgent {
         this.context.leaderTransfer.onEnded(done, reason)
       },
     }
+  }
+
+  #makeSnapshots({ store, clock, settings }: AgentParts): SnapshotWriter | undefined {
+    if (settings.enableDLegerCommitLog === false) return undefined
+    const { changes, role } = this.context
+    const segmentBytes = settings.mappedFileSizeCommitLog
+    return new SnapshotWriter({ store, changes, role, clock, segmentBytes })
   }
 
   /** One round of everything there is to do, in bounded pieces; true if it found anything. */
@@ -81,7 +83,7 @@ export class BrokerAgent {
     context.leaderTransfer.expire(nowMs)
     context.relayTarget.expire()
     const wrote = context.role.serving && this.#writeDue(nowMs)
-    const cleaned = this.#snapshots.duty(nowMs) || context.retention.duty(nowMs)
+    const cleaned = this.#snapshots?.duty(nowMs) === true || context.retention.duty(nowMs)
     this.#housekeeping.duty(nowMs)
     context.sendNotifications()
     if (context.topicsChanged) {
@@ -102,6 +104,7 @@ export class BrokerAgent {
   /** How long the thread may sleep when nothing arrives. */
   waitMs(): number {
     const { context } = this
+    if (context.changes.ready) return 0
     const nowMs = context.clock.monotonicMs()
     let waitMs = Math.min(
       MAX_WAIT_MS,

@@ -7,18 +7,15 @@ import { flushCompileCache } from 'node:module'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert, LedgerError, systemClock } from '@ringledger/base'
 import { isNoSpace } from '@ringledger/base/internal'
-import { damageReporter, LogFileReader } from '@ringledger/io'
 import { Doorbell, LogArena, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerAgent } from './broker-agent.ts'
+import { openBrokerLog } from './broker-log.ts'
 import { RingCorePort } from './core-port.ts'
 import { parseDelayLevels } from './delay-levels.ts'
 import { usedRatioOf } from './disk-state.ts'
-import { ledgerSettingsOf } from './ledger-settings.ts'
-import { LogFileSegments } from './log-segments.ts'
+import { isPlain } from './plain/plain-launch.ts'
 import { StartWork } from './start-work.ts'
 import { BrokerStore } from './store/broker-store.ts'
-import { JoinedLog } from './store/joined-log.ts'
-import { PlainLog } from './store/plain-log.ts'
 import { readTakeOverRecords } from './take-over-records.ts'
 import { topicsNote } from './topics-note.ts'
 import {
@@ -34,8 +31,8 @@ assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
 let closing = false
 let draining = false
-const { settings, shared, oldLog, logFirstPosition, logEndPosition } =
-  workerData as BrokerWorkerData
+const data = workerData as BrokerWorkerData
+const { settings, shared, logEndPosition } = data
 const arena = new LogArena(shared.arena)
 const damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
 const diskFullWord = new Int32Array(shared.coreState, DISK_FULL_WORD_AT, 1)
@@ -55,14 +52,7 @@ const port = new RingCorePort({
   closed: closeOrdered,
 })
 let agent: BrokerAgent | undefined
-const raftFiles = new LogFileReader(
-  ledgerSettingsOf(settings).store,
-  undefined,
-  damageReporter(shared.ioPort),
-)
-const plain =
-  oldLog.files.length === 0 ? undefined : new PlainLog(oldLog.files, oldLog.dividedPosition)
-const firstPosition = plain?.firstPosition ?? logFirstPosition
+const { files, firstPosition, segments, directory } = openBrokerLog(data, arena, port)
 // The core thread, which is started later, says here when the log is begun anew.
 const logStartWord = new BigInt64Array(shared.coreState, LOG_START_WORD_AT, 1)
 Atomics.store(logStartWord, 0, BigInt(firstPosition))
@@ -74,7 +64,7 @@ const store = BrokerStore.open(
   {
     rootDirectory: settings.storePathRootDir,
     arena,
-    files: plain === undefined ? raftFiles : new JoinedLog(plain, raftFiles),
+    files,
     logFirstPosition: firstPosition,
     logEndPosition,
     logStart: () => Number(Atomics.load(logStartWord, 0)),
@@ -101,24 +91,17 @@ const store = BrokerStore.open(
 // Core is started after this; until it runs, nothing may be written that the ring might not hold.
 note({ kind: 'ready' })
 agent = new BrokerAgent({
-  settings,
+  settings: { ...settings, storePathDLedgerCommitLog: directory },
   clock: systemClock,
   random: Math.random,
   port,
   store,
-  takeOver: readTakeOverRecords(settings.storePathRootDir, (line) =>
-    note({ kind: 'log', level: 'warn', line }),
-  ),
+  takeOver: isPlain(settings) ? [] : readTakeOverRecords(settings.storePathRootDir, warn),
   processId: process.pid,
   damagedEntries: () => Atomics.load(damagedWord, 0),
-  segments: new LogFileSegments({
-    directory: settings.storePathDLedgerCommitLog,
-    segmentBytes: settings.mappedFileSizeCommitLog,
-    plain,
-    port,
-  }),
+  segments,
   usedRatios: () => ({
-    log: usedRatioOf(settings.storePathDLedgerCommitLog),
+    log: usedRatioOf(directory),
     rest: usedRatioOf(settings.storePathRootDir),
   }),
   diskFull: () => Atomics.load(diskFullWord, 0) !== 0,
@@ -150,6 +133,10 @@ mainPort.close()
 
 function note(message: BrokerNote): void {
   mainPort.postMessage(message)
+}
+
+function warn(line: string): void {
+  note({ kind: 'log', level: 'warn', line })
 }
 
 /** On a full disk nothing is written; the next start builds what is missing from the log. */

@@ -5,9 +5,10 @@
  * within a turn's end, entries are handed to disk and peers before answers are written.
  */
 import { assert } from '@ringledger/base'
-import { ClaimRefusal, type Replica, Role } from '@ringledger/consensus'
+import { ClaimRefusal, Role } from '@ringledger/consensus'
 import type { Turn } from '@ringledger/network'
 import type { BrokerCommands, BrokerLink } from './broker-link.ts'
+import type { CoreReplica } from './core-log.ts'
 import type { Role as BrokerRole, PublishedTopic } from './core-port-api.ts'
 import type { AppendError } from './core-port-frames.ts'
 import type { LogOrder } from './log-order.ts'
@@ -27,7 +28,7 @@ export interface CoreClients {
 }
 
 export interface CoreAgentParts {
-  replica: Replica
+  replica: Omit<CoreReplica, 'committedBoundary'>
   link: BrokerLink
   order: LogOrder
   answers: SendAnswers

@@ -6,11 +6,12 @@
 import { systemClock } from '@ringledger/base'
 import { LedgerCore, type LedgerCoreHooks } from '@ringledger/engine'
 import { type Connection, RemotingListener, Turn } from '@ringledger/network'
-import { encodeHost, patchMessage } from '@ringledger/protocol'
+import { ENTRY_HEADER_BYTES, encodeHost, patchMessage } from '@ringledger/protocol'
 import { Doorbell, SpscRing } from 'sharedarraybuffer-ringbuffer'
 import { BrokerLink } from './broker-link.ts'
 import { ClientGate } from './client-gate.ts'
 import { CoreAgent, type CoreClients } from './core-agent.ts'
+import type { CoreLog } from './core-log.ts'
 import { FrontLink } from './front-link.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import { LocalSubmit } from './local-submit.ts'
@@ -19,6 +20,8 @@ import { makeSendFront, makeSendResponder } from './make-send-front.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import type { OldLogExchange } from './old-log/exchange.ts'
 import { PendingSends } from './pending-sends.ts'
+import { PlainCore } from './plain/plain-core.ts'
+import { isPlain } from './plain/plain-launch.ts'
 import { RemoteFronts } from './remote-fronts.ts'
 import { SendAnswers, type SendOwner } from './send-answers.ts'
 import { SendHold } from './send-hold.ts'
@@ -45,7 +48,7 @@ export class CoreThread {
   readonly #settings: NodeSettings
   readonly #note: (note: CoreNote) => void
   readonly #turn = new Turn()
-  readonly #ledger: LedgerCore
+  readonly #ledger: CoreLog
   /** Only where this thread has the clients. */
   #listener: RemotingListener | undefined
   #gate: ClientGate | undefined
@@ -65,13 +68,7 @@ export class CoreThread {
     this.#damagedWord = new Int32Array(shared.coreState, DAMAGED_WORD_AT, 1)
     this.#logStartWord = new BigInt64Array(shared.coreState, LOG_START_WORD_AT, 1)
     this.#note = note
-    this.#ledger = new LedgerCore(
-      ledgerSettingsOf(settings),
-      shared,
-      recovered,
-      this.#turn,
-      this.#makeHooks(),
-    )
+    this.#ledger = this.#makeLog(shared, recovered)
     this.#agent = this.#makeAgent(shared)
     this.#bell = new Doorbell(shared.coreBell).listen(() => this.#agent.touch())
   }
@@ -107,6 +104,25 @@ export class CoreThread {
     await this.#ledger.close()
     this.#bell.close()
     this.#note({ kind: 'closed' })
+  }
+
+  #makeLog(shared: SharedParts, recovered: CoreWorkerData['recovered']): CoreLog {
+    const settings = this.#settings
+    const ledger = ledgerSettingsOf(settings)
+    const { syncBeforeAck, segmentBytes } = ledger
+    const hooks = this.#makeHooks()
+    if ('tail' in recovered) {
+      return new LedgerCore(ledger, shared, recovered, this.#turn, hooks)
+    }
+    return new PlainCore({
+      selfId: settings.dLegerSelfId,
+      fileBytes: segmentBytes,
+      syncBeforeAck,
+      arena: shared.arena,
+      io: shared.plainIo,
+      endPosition: recovered.endPosition,
+      hooks,
+    })
   }
 
   #makeHooks(): LedgerCoreHooks {
@@ -198,6 +214,7 @@ export class CoreThread {
     const pending = new PendingSends(MAX_PENDING_SENDS)
     const order = new LogOrder({
       log: replica,
+      headerBytes: isPlain(this.#settings) ? 0 : ENTRY_HEADER_BYTES,
       topics: new TopicTable(),
       pending,
       clock: systemClock,

@@ -5,7 +5,7 @@
 import { assert } from '@ringledger/base'
 import { ClaimRefusal } from '@ringledger/consensus'
 import type { Connection } from '@ringledger/network'
-import { ENTRY_HEADER_BYTES, encodeMessage } from '@ringledger/protocol'
+import { encodeMessage } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { type LogOrder, refusalOf } from './log-order.ts'
 import { PendingKind } from './pending-sends.ts'
@@ -48,13 +48,13 @@ export class LocalSubmit implements SubmitPort, SendOwner {
   }
 
   submit(connection: Connection, topic: TopicSlot, send: PlainSend): Taken {
-    const { log, pending, topics, diskFull, nowMs } = this.#order
+    const { log, headerBytes, pending, topics, diskFull, nowMs } = this.#order
     const { parts, sizeBytes, oneWay } = send
     if (diskFull) return this.#refuse(connection, send, SendRefusal.DISK_FULL)
     const offset = pending.full ? ClaimRefusal.BUSY : log.claim(sizeBytes)
     if (offset === ClaimRefusal.HANDING_OVER) return Taken.LATER
     if (offset < 0) return this.#refuse(connection, send, refusalOf(offset))
-    const physicalOffset = log.claimedPosition + ENTRY_HEADER_BYTES
+    const physicalOffset = log.claimedPosition + headerBytes
     parts.queueOffset = topics.takeOffset(topic.queueSlotBase + parts.queueId)
     parts.physicalOffset = physicalOffset
     parts.storeTimestampMs = nowMs
@@ -79,13 +79,13 @@ export class LocalSubmit implements SubmitPort, SendOwner {
   }
 
   onStored(slot: number): void {
-    const { pending } = this.#order
+    const { pending, headerBytes } = this.#order
     const connection = this.#connections.get(pending.connectionId[slot] as number)
     if (connection === undefined) return
     const { response } = this.#responder
     const physicalOffset = pending.physicalOffset[slot] as number
-    const entryAt = this.#arena.offsetOf(physicalOffset - ENTRY_HEADER_BYTES)
-    const keyAt = entryAt + ENTRY_HEADER_BYTES + (pending.uniqueKeyStart[slot] as number)
+    const entryAt = this.#arena.offsetOf(physicalOffset - headerBytes)
+    const keyAt = entryAt + headerBytes + (pending.uniqueKeyStart[slot] as number)
     response.opaque = pending.opaque[slot] as number
     response.queueId = pending.queueId[slot] as number
     response.queueOffset = pending.queueOffset[slot] as number

@@ -41,6 +41,7 @@ export function testLog(arenaBytes: number, pendingCapacity: number): TestLog {
     view: arena.view,
   }
   const order = new LogOrder({
+    headerBytes: ENTRY_HEADER_BYTES,
     log,
     topics: new TopicTable(),
     pending: new PendingSends(pendingCapacity),

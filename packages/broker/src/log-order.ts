@@ -5,7 +5,7 @@
  */
 import { assert, type Clock } from '@ringledger/base'
 import { ClaimRefusal, type LogEnd } from '@ringledger/consensus'
-import { ENTRY_HEADER_BYTES, patchMessage } from '@ringledger/protocol'
+import { patchMessage } from '@ringledger/protocol'
 import type { PendingSends } from './pending-sends.ts'
 import { PendingKind } from './pending-sends.ts'
 import { SendRefusal } from './send-responder.ts'
@@ -28,6 +28,8 @@ export interface OrderedLog {
 
 export interface LogOrderParts {
   log: OrderedLog
+  /** In front of each message: ENTRY_HEADER_BYTES, 0 in a plain log. */
+  headerBytes: number
   topics: TopicTable
   pending: PendingSends
   clock: Clock
@@ -35,6 +37,8 @@ export interface LogOrderParts {
 
 export class LogOrder {
   readonly log: OrderedLog
+  /** In front of each message. */
+  readonly headerBytes: number
   readonly topics: TopicTable
   readonly pending: PendingSends
   /** Whether sends may be ordered: this node leads, and the queue offsets are known. */
@@ -46,8 +50,9 @@ export class LogOrder {
   readonly #clock: Clock
   #nowMs = 0
 
-  constructor({ log, topics, pending, clock }: LogOrderParts) {
+  constructor({ log, headerBytes, topics, pending, clock }: LogOrderParts) {
     this.log = log
+    this.headerBytes = headerBytes
     this.topics = topics
     this.pending = pending
     this.#clock = clock
@@ -106,7 +111,7 @@ export class LogOrder {
     if (offset < 0) return offset
     bytes.copy(log.bytes, offset, start, end)
     const queueOffset = queueSlot < 0 ? 0 : topics.takeOffset(queueSlot)
-    const physicalOffset = log.claimedPosition + ENTRY_HEADER_BYTES
+    const physicalOffset = log.claimedPosition + this.headerBytes
     patchMessage(log.view, offset, queueOffset, physicalOffset, this.#nowMs)
     log.seal()
     const slot = pending.push(log.endPosition)

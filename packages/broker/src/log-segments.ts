@@ -1,6 +1,7 @@
 /**
  * The files that hold the log, as retention sees them: those of the plain log from before DLedger
- * first, then the data segments of the Raft log. Owns the rule that they go oldest first.
+ * first, then the data segments of the Raft log; in plain mode those of the plain log alone. Owns
+ * the rule that they go oldest first.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,6 +23,23 @@ export interface LogSegments {
   removeBelow(position: number): void
 }
 
+/** Of a broker in plain mode. */
+export class PlainLogSegments implements LogSegments {
+  readonly #plain: PlainLog
+
+  constructor(plain: PlainLog) {
+    this.#plain = plain
+  }
+
+  list(): LogSegment[] {
+    return segmentsOf(this.#plain)
+  }
+
+  removeBelow(position: number): void {
+    this.#plain.removeBelow(position)
+  }
+}
+
 export interface LogFileSegmentsParts {
   /** Of the data segments. */
   readonly directory: string
@@ -38,20 +56,14 @@ export class LogFileSegments implements LogSegments {
   }
 
   list(): LogSegment[] {
-    return [...this.#plainSegments(), ...this.#dataSegments()]
+    const { plain } = this.#parts
+    return [...(plain === undefined ? [] : segmentsOf(plain)), ...this.#dataSegments()]
   }
 
   removeBelow(position: number): void {
     const { plain, port } = this.#parts
     plain?.removeBelow(position)
     if (plain === undefined || position > plain.dividedPosition) port.trim(position)
-  }
-
-  #plainSegments(): LogSegment[] {
-    return (this.#parts.plain?.files ?? []).map(({ path, position, sizeBytes }) => ({
-      endPosition: position + sizeBytes,
-      modifiedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY,
-    }))
   }
 
   #dataSegments(): LogSegment[] {
@@ -65,4 +77,11 @@ export class LogFileSegments implements LogSegments {
     }
     return segments
   }
+}
+
+function segmentsOf(plain: PlainLog): LogSegment[] {
+  return plain.files.map(({ path, position, sizeBytes }) => ({
+    endPosition: position + sizeBytes,
+    modifiedMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY,
+  }))
 }

@@ -6,6 +6,7 @@ import type { Connection } from '@ringledger/network'
 import {
   decodeCommand,
   decodeMessage,
+  ENTRY_HEADER_BYTES,
   encodeCommand,
   encodeHost,
   encodeMessage,
@@ -94,7 +95,13 @@ function setUp(pendingCapacity = 64) {
     toBroker: new SpscRing(SpscRing.allocate(1024 * 1024)),
     brokerBell: new Doorbell(Doorbell.allocate()),
   })
-  const order = new LogOrder({ log, topics, pending, clock: new FakeClock() })
+  const order = new LogOrder({
+    log,
+    headerBytes: ENTRY_HEADER_BYTES,
+    topics,
+    pending,
+    clock: new FakeClock(),
+  })
   const responder = new SendResponder(STORE_HOST, sendExtConstants('DefaultRegion', true))
   const port = new LocalSubmit({ order, arena, responder, connections })
   const answers = new SendAnswers({ pending, link, owner: port })

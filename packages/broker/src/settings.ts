@@ -23,6 +23,8 @@ export interface RetentionSettings {
 }
 
 export interface BrokerSettings extends RetentionSettings {
+  /** False: one node on a plain commit log, without Raft. Absent: true. */
+  readonly enableDLegerCommitLog?: boolean
   readonly brokerClusterName: string
   readonly brokerName: string
   /** Advertised IPv4 address; clients connect to it and it is part of every offset message id. */

@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module'
 import type { Worker } from 'node:worker_threads'
 import { LedgerError } from '@ringledger/base'
 import { startIoWorker } from '@ringledger/engine'
+import type { Recovered } from '@ringledger/io'
 import { Doorbell } from 'sharedarraybuffer-ringbuffer'
 import { refuseHalfAdopted } from './adopt-guard.ts'
 import { BrokerThreads, whenEnded } from './broker-threads.ts'
@@ -15,6 +16,15 @@ import { ledgerSettingsOf } from './ledger-settings.ts'
 import { NetworkWorkers } from './network-workers.ts'
 import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import { prepareOldLog } from './old-log/prepare.ts'
+import type { OldLog } from './old-log/take-over.ts'
+import {
+  isPlain,
+  type PlainIoNote,
+  type PlainIoWorkerData,
+  plainIoConfigOf,
+  refuseRaftLog,
+} from './plain/plain-launch.ts'
+import type { PlainRecovered } from './plain/plain-recovery.ts'
 import { Registrar, type Registration } from './registrar.ts'
 import type { TellWork } from './start-work.ts'
 import {
@@ -25,10 +35,12 @@ import {
   type CoreNote,
   type CoreOrder,
   type CoreWorkerData,
+  type SharedParts,
 } from './wiring.ts'
 
 export type BrokerLog = (level: 'info' | 'warn' | 'error', line: string) => void
 
+const NO_OLD_LOG: OldLog = { files: [], dividedPosition: 0 }
 /** A new leader serves and registers far sooner. */
 const SUCCESSOR_FIRST_MS = 300
 
@@ -160,26 +172,21 @@ class BrokerProcess implements RunningBroker {
   async #startThreads(): Promise<void> {
     const settings = this.#settings
     refuseHalfAdopted(settings.storePathRootDir)
-    const { store } = ledgerSettingsOf(settings)
-    const oldLog = await prepareOldLog(settings, this.#log, this.#tellWork)
+    const plain = isPlain(settings)
+    const oldLog = plain ? NO_OLD_LOG : await prepareOldLog(settings, this.#log, this.#tellWork)
     this.#tellWork('starts its threads')
     const shared = allocateShared(settings)
     this.#brokerBell = new Doorbell(shared.brokerBell)
-    const { worker: io, recovered } = await startIoWorker({
-      config: { ...store, beginsAt: oldLog.dividedPosition },
-      arena: shared.arena,
-      port: shared.ioPort,
-      coreDoorbell: shared.coreBell,
-    })
-    this.#io = io
-    this.#threads.watch(io, 'io')
-    for (const line of recovered.report) this.#log('info', line)
+    const recovered = plain
+      ? await this.#startPlainIo(shared)
+      : await this.#startIo(shared, oldLog.dividedPosition)
+    const { firstPosition, endPosition } = 'tail' in recovered ? recovered.tail : recovered
     const brokerData: BrokerWorkerData = {
       settings,
       shared,
       oldLog,
-      logFirstPosition: recovered.tail.firstPosition,
-      logEndPosition: recovered.tail.endPosition,
+      logFirstPosition: firstPosition,
+      logEndPosition: endPosition,
     }
     this.#broker = await this.#threads.start<BrokerNote>({
       name: 'broker',
@@ -200,6 +207,44 @@ class BrokerProcess implements RunningBroker {
       this.#ports.listen = await this.#networkWorkers.start(settings, shared)
     }
     flushCompileCache()
+  }
+
+  async #startIo(shared: SharedParts, beginsAt: number): Promise<Recovered> {
+    const { store } = ledgerSettingsOf(this.#settings)
+    const { worker: io, recovered } = await startIoWorker({
+      config: { ...store, beginsAt },
+      arena: shared.arena,
+      port: shared.ioPort,
+      coreDoorbell: shared.coreBell,
+    })
+    this.#io = io
+    this.#threads.watch(io, 'io')
+    for (const line of recovered.report) this.#log('info', line)
+    return recovered
+  }
+
+  async #startPlainIo(shared: SharedParts): Promise<PlainRecovered> {
+    const settings = this.#settings
+    refuseRaftLog(settings)
+    const data: PlainIoWorkerData = {
+      root: settings.storePathRootDir,
+      config: plainIoConfigOf(settings),
+      arena: shared.arena,
+      io: shared.plainIo,
+      coreBell: shared.coreBell,
+    }
+    let found: PlainRecovered = { firstPosition: 0, endPosition: 0 }
+    this.#io = await this.#threads.start<PlainIoNote>({
+      name: 'io',
+      entry: new URL('./plain/plain-io.worker.ts', import.meta.url),
+      data,
+      until: 'recovered',
+      onNote: (note) => {
+        if (note.kind === 'recovered') found = note.recovered
+        else this.#log(note.level, note.line)
+      },
+    })
+    return found
   }
 
   #onThreadFailed(reason: string, code: 'CLOSED' | 'DISK_FAILED'): void {

@@ -1,6 +1,8 @@
 /**
  * Proposes state records and tells when they took effect. Owns the rule that a change counts as
- * done only after its record has committed *and* was applied on this node.
+ * done only after its record has committed *and* was applied on this node. Of a plain log, which
+ * has no records, it takes effect in the next duty, and is saved with the tables as Apache saves
+ * it.
  */
 import { type Clock, type ErrorCode, LedgerError } from '@ringledger/base'
 import type { AppendResult, CorePort } from './core-port-api.ts'
@@ -12,6 +14,8 @@ export type OnChange = (failure: ChangeFailure) => void
 
 interface Waiting {
   readonly endPosition: number
+  /** Not in a log: takes effect when it is settled. */
+  readonly record?: StateRecord
   readonly onDone: OnChange
 }
 
@@ -25,6 +29,8 @@ export interface StateChangesOptions {
   readonly storeHost: Buffer
   /** Refuses a record that would break a limit. */
   check(record: StateRecord): void
+  /** Of a plain log, where records are in no log: one takes effect now. */
+  applyHere?: ((record: StateRecord) => void) | undefined
   /** Position up to which this node has applied the log. */
   dispatchedPosition(): number
 }
@@ -39,6 +45,11 @@ export class StateChanges {
     this.#options = options
   }
 
+  /** There is something that `settle` need not wait for. */
+  get ready(): boolean {
+    return this.#options.applyHere !== undefined && this.#waiting.length > 0
+  }
+
   get size(): number {
     return this.#pending
   }
@@ -48,10 +59,15 @@ export class StateChanges {
    * Otherwise `onDone` is called once, during a later duty.
    */
   propose(record: StateRecord, onDone: OnChange): ChangeFailure {
-    const { port, clock, storeHost } = this.#options
+    const { port, clock, storeHost, applyHere } = this.#options
     const refusal = this.#refusal(record)
     if (refusal !== undefined) return refusal
     if (this.#pending >= MAX_PENDING) return BUSY
+    if (applyHere !== undefined) {
+      this.#pending += 1
+      this.#waiting.push({ endPosition: 0, record, onDone })
+      return undefined
+    }
     const message = encodeStateMessage(record, storeHost, clock.wallMs())
     if (!port.append(-1, message, (result) => this.#onAppended(result, onDone))) return BUSY
     this.#pending += 1
@@ -70,7 +86,10 @@ export class StateChanges {
     const done = this.#waiting.slice(0, settled)
     this.#waiting = this.#waiting.slice(settled)
     this.#pending -= settled
-    for (const waiting of done) waiting.onDone(undefined)
+    for (const { record, onDone } of done) {
+      if (record !== undefined) this.#options.applyHere?.(record)
+      onDone(undefined)
+    }
     return true
   }
 

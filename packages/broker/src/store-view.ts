@@ -3,6 +3,7 @@
  * for tests.
  */
 import type { DelayProgress } from './delay-progress.ts'
+import type { StateRecord } from './state/records.ts'
 import type { ReplicatedState } from './state/replicated-state.ts'
 import type { ConsumeQueue } from './store/consume-queue.ts'
 import type { KeyIndex } from './store/key-index.ts'
@@ -47,6 +48,8 @@ export interface StoreView {
   readonly lacksState: boolean
   /** Writes a damaged unit of a consume queue anew from the log; false when that has it not. */
   repairUnit(topic: string, queueId: number, queueOffset: number): boolean
+  /** Of a plain log: a record that is in no log takes effect. */
+  applyHere(record: StateRecord): void
   /** Applies up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries?: number): boolean
   /** Write-back, a bounded piece of it; true when it wants another turn at once. */

@@ -9,6 +9,8 @@ import { ANSWER_RING_BYTES, PORT_RING_BYTES } from './core-port-frames.ts'
 import { ledgerSettingsOf } from './ledger-settings.ts'
 import type { NodeSettings } from './node-settings.ts'
 import type { OldLog } from './old-log/take-over.ts'
+import { type PlainIoShared, PlainIoWords } from './plain/plain-io-shared.ts'
+import type { PlainRecovered } from './plain/plain-recovery.ts'
 import { COMPLETION_RING_BYTES, SUBMIT_RING_BYTES } from './submit-frames.ts'
 
 /** Memory between one network worker and the core and broker threads. */
@@ -34,19 +36,21 @@ export interface SharedParts extends LedgerShared {
   readonly fronts: readonly FrontShared[]
   /** A word in which the core thread tells the network workers how it takes sends. */
   readonly coreState: SharedArrayBuffer
+  /** Used by a plain log alone. */
+  readonly plainIo: PlainIoShared
 }
 
 export interface CoreWorkerData {
   readonly settings: NodeSettings
   readonly shared: SharedParts
-  readonly recovered: Recovered
+  readonly recovered: Recovered | PlainRecovered
 }
 
 export interface BrokerWorkerData {
   readonly settings: NodeSettings
   readonly shared: SharedParts
   readonly oldLog: OldLog
-  /** Of the Raft log. */
+  /** Of the Raft log, or the plain one. */
   readonly logFirstPosition: number
   readonly logEndPosition: number
 }
@@ -85,6 +89,7 @@ export function allocateShared(settings: NodeSettings): SharedParts {
     brokerToCore: SpscRing.allocate(PORT_RING_BYTES),
     fronts: Array.from({ length: fronts }, allocateFront),
     coreState: new SharedArrayBuffer(CORE_STATE_BYTES),
+    plainIo: PlainIoWords.allocate(),
   }
 }
 

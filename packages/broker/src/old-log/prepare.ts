@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { NodeDisk, storeLayout } from '@ringledger/io'
 import { ledgerSettingsOf } from '../ledger-settings.ts'
 import type { NodeSettings } from '../node-settings.ts'
+import { forgetForeignRun, hasRunPlain } from '../plain/foreign-run.ts'
 import type { TellWork } from '../start-work.ts'
 import { replaceText } from '../state/config-file.ts'
 import { plainLogFiles } from '../store/plain-log.ts'
@@ -27,6 +28,9 @@ export async function prepareOldLog(
     plainLogFiles(layout.dataDirectory).length === 0 &&
     !existsSync(layout.markPath) &&
     !existsSync(agreedPath)
+  if (isFirst && hasRunPlain(settings.storePathRootDir)) {
+    forgetForeignRun(settings.storePathRootDir, (line) => log('info', line))
+  }
   if (!isFirst) return takeOverOldLog(settings.storePathCommitLog, store, log)
   const isGroup = settings.peers.length > 1
   // Loaded late: only a first start needs it.

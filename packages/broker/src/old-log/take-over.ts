@@ -25,7 +25,7 @@ export interface OldLog {
 export type OldLogReport = (level: 'info' | 'warn' | 'error', line: string) => void
 
 /** Apache skips directories there. */
-const ASIDE = 'ringledger-aside'
+export const ASIDE = 'ringledger-aside'
 
 /**
  * `directories`: storePathCommitLog, several joined by commas as Apache has it. @throws LedgerError
@@ -101,20 +101,20 @@ function divide(
   return { files: kept, dividedPosition }
 }
 
-function checkSizes(files: readonly PlainLogFile[], segmentBytes: number): void {
+export function checkSizes(files: readonly PlainLogFile[], segmentBytes: number): void {
   const wrong = files.find(
     ({ position, sizeBytes }) => sizeBytes !== segmentBytes || position % segmentBytes !== 0,
   )
   if (wrong === undefined) return
   throw new LedgerError(
     'BAD_CONFIG',
-    `${wrong.path} has ${wrong.sizeBytes} bytes, but mappedFileSizeCommitLog is ${segmentBytes}: old ` +
-      'log and Raft log need the same, set it to what the old broker had; nothing was changed',
+    `${wrong.path} has ${wrong.sizeBytes} bytes, but mappedFileSizeCommitLog is ${segmentBytes}: set ` +
+      'it to what the old broker had, all files of a log need the same; nothing was changed',
   )
 }
 
 /** Brokers make files ahead; those behind the last message are not part of the log. */
-function clearAway(file: PlainLogFile, report: OldLogReport): void {
+export function clearAway(file: PlainLogFile, report: OldLogReport): void {
   const directory = dirname(file.path)
   onDisk(`clearing away ${file.path}`, () => {
     if (isUnused(file)) {
@@ -158,7 +158,7 @@ function close(file: PlainLogFile, report: OldLogReport): void {
   })
 }
 
-interface PlainEnd {
+export interface PlainEnd {
   /** Behind the last message. */
   readonly end: number
   readonly isClosed: boolean
@@ -166,7 +166,7 @@ interface PlainEnd {
   readonly reason: string
 }
 
-function findEnd(file: PlainLogFile): PlainEnd {
+export function findEnd(file: PlainLogFile): PlainEnd {
   return walk(file, (window) => {
     const fileEnd = endOf(file)
     let end = file.position
@@ -179,7 +179,7 @@ function findEnd(file: PlainLogFile): PlainEnd {
   })
 }
 
-function hasMessage(file: PlainLogFile): boolean {
+export function hasMessage(file: PlainLogFile): boolean {
   if (file.sizeBytes === 0) return false
   return walk(file, (window) => {
     window.look(file.position)

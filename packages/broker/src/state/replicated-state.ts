@@ -166,6 +166,11 @@ export class ReplicatedState {
     return true
   }
 
+  /** Changes the tables by a record that is in no log: their files are the truth. */
+  change(record: StateRecord): void {
+    this.#change(record)
+  }
+
   /** Empties the tables, to be filled with a snapshot of `position` and the records behind it. */
   beginAnew(position: number): void {
     this.#topics.clear()

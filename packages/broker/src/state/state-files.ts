@@ -29,9 +29,12 @@ const LMQ_OFFSETS = 'lmqConsumerOffset.json'
 const DELAY = 'delayOffset.json'
 const STATE = 'ringledger-state.json'
 
-type VersionName = 'topicsVersion' | 'groupsVersion' | 'offsetsVersion' | 'delayVersion'
+const VERSION_NAMES = ['topicsVersion', 'groupsVersion', 'offsetsVersion', 'delayVersion'] as const
+type VersionName = (typeof VERSION_NAMES)[number]
 type Versions = Record<VersionName, DataVersion>
 type Fields = Record<string, unknown>
+
+const NO_RECORDS = { term: 0, snapshotPosition: 0, takenOver: false } as const
 
 export class StateFiles {
   readonly #directory: string
@@ -51,17 +54,21 @@ export class StateFiles {
   }
 
   /**
-   * What the files hold; empty tables when there are none. Throws LedgerError `CORRUPT` when
-   * neither a file nor its `.bak` can be read: an operator has to look, since older records may be
-   * gone from the log.
+   * What the files hold; empty tables when there are none. `filesAreTruth`: no log has records that
+   * lead to them, and `appliedPosition` is -1 where none was noted with them. Throws LedgerError
+   * `CORRUPT` when neither a file nor its `.bak` can be read: an operator has to look, since older
+   * records may be gone from the log.
    */
-  load(): StateContent {
+  load(filesAreTruth = false): StateContent {
     const found = readTables((name) => this.#read(name))
     const ours = this.#read(STATE)
     const recorded = ours === undefined ? undefined : versionsOf(ours)
     const isWhole = recorded !== undefined && isAtLeast(found, recorded)
     const appliedPosition = isWhole ? countOf(ours?.appliedPosition) : 0
     this.#savedPosition = appliedPosition
+    if (filesAreTruth) {
+      return { ...found, ...NO_RECORDS, appliedPosition: isWhole ? appliedPosition : -1 }
+    }
     return {
       ...found,
       appliedPosition,
@@ -74,11 +81,20 @@ export class StateFiles {
     }
   }
 
+  isSaved(state: ReplicatedState): boolean {
+    const saved = this.#saved
+    return (
+      saved !== undefined &&
+      state.appliedPosition === this.#savedPosition &&
+      VERSION_NAMES.every((name) => saved[name] === state[name])
+    )
+  }
+
   /** Writes what changed since the last call; true if anything did. Durable when it returns. */
   save(state: ReplicatedState): boolean {
+    if (this.isSaved(state)) return false
     const content = state.content()
     const saved = this.#saved
-    if (saved !== undefined && content.appliedPosition === this.#savedPosition) return false
     const differs = (name: VersionName): boolean => saved?.[name] !== content[name]
     if (differs('topicsVersion')) this.#write(TOPICS, topicsFile(content))
     if (differs('groupsVersion')) this.#write(GROUPS, groupsFile(content))

@@ -5,6 +5,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { assert } from '@ringledger/base'
 import { isNoSpace, onDisk } from '@ringledger/base/internal'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { DelayProgress } from '../delay-progress.ts'
@@ -336,6 +337,7 @@ export class BrokerStore {
    * what is left, because a snapshot of the tables stands behind.
    */
   get deletableTo(): number {
+    if (this.#isPlain) return this.neededFromPosition
     return Math.min(this.neededFromPosition, this.state.snapshotPosition)
   }
 
@@ -343,6 +345,16 @@ export class BrokerStore {
   syncSoon(): void {
     this.#writeBack.syncSoon()
     this.#keeper.saveSoon()
+  }
+
+  /** Of a plain log: a record that is in no log takes effect. */
+  applyHere(record: StateRecord): void {
+    assert(this.#isPlain, 'records of a Raft log come from the log')
+    this.#keeper.applyHere(record, this.#dispatcher.position)
+  }
+
+  get #isPlain(): boolean {
+    return this.#options.files.plain?.grows ?? false
   }
 
   /** The tables lack records that the log has no more: a snapshot is wanted. */
@@ -385,8 +397,9 @@ export class BrokerStore {
   #makeKeeper(log: (line: string) => void): StateKeeper {
     const { rootDirectory, arena, logFirstPosition, logEndPosition, limits, nowMs } = this.#options
     const directory = join(rootDirectory, 'config')
+    const plain = this.#isPlain
     return new StateKeeper(
-      { directory, arena, logFirstPosition, logEndPosition, limits, nowMs, log },
+      { directory, arena, logFirstPosition, logEndPosition, plain, limits, nowMs, log },
       {
         replay: (from, to) => this.#dispatcher.replayState(from, to),
         deleteQueues: (topic, endPosition) => this.#deleteQueues(topic, endPosition),

@@ -44,6 +44,8 @@ export class Dispatcher {
   readonly #walk: LogWalk
   /** Below it lies a plain log, all of it in files and committed. */
   readonly #dividedPosition: number
+  /** There is no Raft log. */
+  readonly #isPlain: boolean
   readonly #queues: ConsumeQueues
   readonly #index: KeyIndex
   readonly #listener: DispatchListener
@@ -70,6 +72,7 @@ export class Dispatcher {
     const isFromStart = options.position === options.files.plain?.firstPosition
     this.#unknownGapBytes = isFromStart ? 0 : Number.POSITIVE_INFINITY
     this.#dividedPosition = options.files.plain?.dividedPosition ?? 0
+    this.#isPlain = options.files.plain?.grows ?? false
     this.#position = options.position
     this.#stateEnd = options.stateEnd ?? 0
     this.#oldestSeen = options.arena.oldest
@@ -101,7 +104,9 @@ export class Dispatcher {
 
   /** Dispatches up to `maxEntries` committed entries; true if there were any. */
   duty(maxEntries: number): boolean {
-    const committed = Math.max(this.#arena.committed, this.#dividedPosition)
+    const committed = this.#isPlain
+      ? this.#arena.committed
+      : Math.max(this.#arena.committed, this.#dividedPosition)
     if (this.#position >= committed) return false
     try {
       for (let count = 0; count < maxEntries && this.#position < committed; count++) {
@@ -116,7 +121,7 @@ export class Dispatcher {
   /** Hands the state records between two positions to the listener, from the files alone. */
   replayState(from: number, to: number): void {
     const resumeAt = this.#position
-    this.#position = Math.max(from, this.#dividedPosition)
+    this.#position = this.#isPlain ? from : Math.max(from, this.#dividedPosition)
     this.#stateOnly = true
     try {
       while (this.#position < to) this.#nextFromFiles(to)
@@ -234,7 +239,7 @@ export class Dispatcher {
   #foldDelayMark(position: number, end: number): void {
     const { preparedTransactionOffset, sysFlag } = this.#plan.message
     if (preparedTransactionOffset === 0 || transactionType(sysFlag) !== 0) return
-    if (position < this.#dividedPosition) return
+    if (position < this.#dividedPosition && !this.#isPlain) return
     if (levelOfMark(preparedTransactionOffset) === 0) return
     this.#listener.onDelayMark(preparedTransactionOffset, position, end)
     if (!this.#stateOnly) this.#stateEnd = end

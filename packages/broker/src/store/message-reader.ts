@@ -167,7 +167,7 @@ export class MessageReader {
       : Math.max(this.firstPosition, this.#dividedPosition) + ENTRY_HEADER_BYTES
     if (!Number.isSafeInteger(physicalOffset) || physicalOffset < first) return false
     const end = physicalOffset + sizeBytes
-    if (isPlain) return end <= this.#dividedPosition
+    if (isPlain) return end <= (this.#files.plain?.endPosition ?? 0)
     if (end <= this.#committed) return true
     this.#committed = this.#arena.committed
     return end <= this.#committed

@@ -1,8 +1,8 @@
 /**
- * The commit log from before DLedger mode, which lies below the Raft log: whole files of Apache's
- * plain format (rocketmq-store.md §1, §6.4). Owns the divided position, the end of that part and
- * the beginning of the Raft log; nothing is ever written here, files only go when retention removes
- * the oldest.
+ * Files of Apache's plain format (rocketmq-store.md §1, §6.4), for reading: the commit log from
+ * before DLedger mode, which lies below the Raft log, or the whole log of a broker in plain mode,
+ * which grows. Owns the divided position, the end of the one and the beginning of the Raft log;
+ * nothing is ever written here, files only go when retention removes the oldest.
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -17,6 +17,15 @@ export interface PlainLogFile {
 }
 
 const MAX_OPEN_FILES = 4
+/** Behind every message. */
+const NOWHERE: number = Number.MAX_SAFE_INTEGER
+
+/** A log that is being written. */
+export interface GrowingLog {
+  readonly directories: string
+  /** Nothing from here on is read. */
+  endPosition(): number
+}
 
 /** `directories`: storePathCommitLog, several joined by commas as Apache has it. */
 export function plainLogFiles(directories: string): PlainLogFile[] {
@@ -33,17 +42,34 @@ export function plainLogFiles(directories: string): PlainLogFile[] {
 }
 
 export class PlainLog {
-  /** Where the plain part ends and the Raft log begins. */
+  /** Where the plain part ends and the Raft log begins; behind everything if there is none. */
   readonly dividedPosition: number
+  readonly #growing: GrowingLog | undefined
   /** Positions of gaps that were reported already. */
   readonly reported: Set<number> = new Set()
   readonly #files: PlainLogFile[]
   /** Descriptors by path, in order of last use. */
   readonly #open = new Map<string, number>()
 
-  constructor(files: readonly PlainLogFile[], dividedPosition: number) {
+  constructor(files: readonly PlainLogFile[], dividedPosition: number, growing?: GrowingLog) {
     this.dividedPosition = dividedPosition
+    this.#growing = growing
     this.#files = files.filter(({ position }) => position < dividedPosition)
+  }
+
+  /** The log of a broker in plain mode. */
+  static growing(growing: GrowingLog): PlainLog {
+    return new PlainLog(plainLogFiles(growing.directories), NOWHERE, growing)
+  }
+
+  /** There is no Raft log: this is the whole log, and it grows. */
+  get grows(): boolean {
+    return this.#growing !== undefined
+  }
+
+  /** What lies below may be read. */
+  get endPosition(): number {
+    return this.#growing?.endPosition() ?? this.dividedPosition
   }
 
   /** The files that are left, oldest first. */
@@ -51,12 +77,19 @@ export class PlainLog {
     return this.#files
   }
 
-  /** Of the oldest file; the divided position when none is left. */
+  /** Of the oldest file; the end when none is left. */
   get firstPosition(): number {
-    return this.#files[0]?.position ?? this.dividedPosition
+    return this.#files[0]?.position ?? this.endPosition
   }
 
   fileAt(position: number): PlainLogFile | undefined {
+    const last = this.#files.at(-1)
+    const isBehind = last === undefined || position >= last.position + last.sizeBytes
+    if (isBehind && position < this.endPosition) this.#takeNewFiles(last)
+    return this.#knownFileAt(position)
+  }
+
+  #knownFileAt(position: number): PlainLogFile | undefined {
     let low = 0
     let high = this.#files.length
     while (low < high) {
@@ -69,10 +102,10 @@ export class PlainLog {
   }
 
   /**
-   * Where the next file behind `position` begins: the next one of the plain log, or the Raft log.
+   * Where the next file behind `position` begins: the next one of the plain log, or its end.
    */
   nextFileFrom(position: number): number {
-    return this.#files.find((file) => file.position >= position)?.position ?? this.dividedPosition
+    return this.#files.find((file) => file.position >= position)?.position ?? this.endPosition
   }
 
   /** Up to `maxBytes`, not beyond the file's end; 0 where no file is. */
@@ -80,7 +113,8 @@ export class PlainLog {
     const file = this.fileAt(position)
     if (file === undefined) return 0
     const at = position - file.position
-    const sizeBytes = Math.min(maxBytes, file.sizeBytes - at)
+    const sizeBytes = Math.min(maxBytes, file.sizeBytes - at, this.endPosition - position)
+    if (sizeBytes <= 0) return 0
     return onDisk(`read of ${file.path}`, () =>
       readSync(this.#descriptorOf(file.path), target, offset, sizeBytes, at),
     )
@@ -112,6 +146,15 @@ export class PlainLog {
 
   close(): void {
     for (const path of [...this.#open.keys()]) this.#close(path)
+  }
+
+  /** The broker began them since. */
+  #takeNewFiles(last: PlainLogFile | undefined): void {
+    if (this.#growing === undefined) return
+    const from = last === undefined ? 0 : last.position + last.sizeBytes
+    for (const file of plainLogFiles(this.#growing.directories)) {
+      if (file.position >= from) this.#files.push(file)
+    }
   }
 
   #descriptorOf(path: string): number {

@@ -11,7 +11,7 @@ import {
   msgTotalSize,
   PLAIN_LOG_BLANK_BYTES,
 } from '@ringledger/protocol'
-import type { PlainLog, PlainLogFile } from './plain-log.ts'
+import type { PlainLog } from './plain-log.ts'
 import { READ_AHEAD_BYTES, ReadAhead } from './read-ahead.ts'
 
 export const PlainKind = {
@@ -48,16 +48,17 @@ export class PlainWindow extends ReadAhead {
       this.#gap(this.#plain.nextFileFrom(position) - position, 'no file')
       return
     }
-    const end = file.position + file.sizeBytes
+    const fileEnd = file.position + file.sizeBytes
+    const end = Math.min(fileEnd, this.#plain.endPosition)
     const found = this.#check(position, end)
     if (found === 'ok') {
       this.kind = PlainKind.MESSAGE
       this.offset = position - this.start
       this.sizeBytes = msgTotalSize(this.bytes, this.offset)
-    } else if (this.#isBlank(position, end)) {
+    } else if (this.#isBlank(position, fileEnd)) {
       this.kind = PlainKind.BLANK
-      this.sizeBytes = end - position
-    } else this.#lookBehind(position, file, found)
+      this.sizeBytes = fileEnd - position
+    } else this.#lookBehind(position, end, found)
   }
 
   #gap(sizeBytes: number, reason: string): void {
@@ -66,8 +67,7 @@ export class PlainWindow extends ReadAhead {
     this.reason = reason
   }
 
-  #lookBehind(position: number, file: PlainLogFile, found: string): void {
-    const end = file.position + file.sizeBytes
+  #lookBehind(position: number, end: number, found: string): void {
     const next = this.#findMessage(position + 1, end)
     if (next >= 0) this.#gap(next - position, found)
     else this.#gap(end - position, this.#isZero(position, end) ? 'unused' : found)

@@ -16,6 +16,8 @@ export interface StateKeeperOptions {
   arena: LogArena
   logFirstPosition: number
   logEndPosition: number
+  /** The log is a plain one: it has no records, the tables' files are the truth. */
+  plain: boolean
   limits?: StateLimits | undefined
   nowMs?: (() => number) | undefined
   log(line: string): void
@@ -69,8 +71,10 @@ export class StateKeeper {
     this.#around = around
     this.#files = new StateFiles(options.directory, options.log)
     this.state = this.#load()
-    const { logFirstPosition } = options
-    this.#lackingTo = this.state.appliedPosition < logFirstPosition ? logFirstPosition : -1
+    const { logFirstPosition, plain } = options
+    const lacks = !plain && this.state.appliedPosition < logFirstPosition
+    this.#lackingTo = lacks ? logFirstPosition : -1
+    if (plain) this.#files.save(this.state)
   }
 
   /** The tables may lack records, until a snapshot in the log has made them good. */
@@ -113,6 +117,14 @@ export class StateKeeper {
     this.#around.onRecord(record, position, endPosition)
   }
 
+  /** Of a plain log: the record takes effect at once, and is saved with the tables. */
+  applyHere(record: StateRecord, position: number): void {
+    if (record.kind === 'deleteTopic') this.#around.deleteQueues(record.topic, position)
+    this.state.change(record)
+    if (SAVED_SOON.has(record.kind)) this.#saveAfterMs = this.#saveTookMs * STATE_SAVE_SHARE
+    this.#around.onRecord(record, position, position)
+  }
+
   onDelayMark(mark: number, position: number, endPosition: number): void {
     if (this.#replaying === Replay.SNAPSHOT_ROWS) return
     const moved = this.delayProgress.fold(mark, (level) => this.state.delayOffset(level))
@@ -149,11 +161,17 @@ export class StateKeeper {
     if (this.#options.arena.durable < appliedPosition) return
     this.#savedMs = nowMs
     this.#saveAfterMs = STATE_SAVE_MS
-    if (this.lacking || appliedPosition === this.#files.savedPosition) return
+    if (this.lacking || this.#isSaved) return
     const startedMs = performance.now()
     this.#files.save(this.state)
     this.#saveTookMs = performance.now() - startedMs
     this.#saveAfterMs = Math.max(STATE_SAVE_MS, this.#saveTookMs * STATE_SAVE_SHARE)
+  }
+
+  /** Tables of a Raft log change with its records alone. */
+  get #isSaved(): boolean {
+    if (this.#options.plain) return this.#files.isSaved(this.state)
+    return this.state.appliedPosition === this.#files.savedPosition
   }
 
   saveNow(): void {
@@ -161,11 +179,13 @@ export class StateKeeper {
   }
 
   #load(): ReplicatedState {
-    const { limits, nowMs, logFirstPosition, logEndPosition, log } = this.#options
-    const content = this.#files.load()
+    const { limits, nowMs, logFirstPosition, logEndPosition, plain, log } = this.#options
+    const content = this.#files.load(plain)
+    // Another broker left them, and what it delivered has no marks.
+    if (plain && content.appliedPosition < 0) content.appliedPosition = logEndPosition
     if (content.appliedPosition > logEndPosition) {
       log(`config/ is of log position ${content.appliedPosition}, the log ends before`)
-      content.appliedPosition = logFirstPosition
+      content.appliedPosition = plain ? logEndPosition : logFirstPosition
     }
     return new ReplicatedState(content, limits, nowMs)
   }

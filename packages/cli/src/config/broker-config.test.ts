@@ -99,7 +99,7 @@ test('RocketMQ settings without effect are accepted, each with one line', () => 
   )
   assert.deepEqual(warnings, [
     'broker.conf:2: "haListenPort" is a RocketMQ setting that RingLedger does not use; it has no effect',
-    'broker.conf:3: "brokerRole" is a RocketMQ setting that RingLedger does not use; it has no effect',
+    'broker.conf:3: brokerRole=ASYNC_MASTER is ignored: the group elects its leader',
     'broker.conf:4: brokerId=0 is ignored: the leader is 0, a follower nK is K + 1',
   ])
 })
@@ -116,13 +116,25 @@ test('the group must fit together', () => {
     [`${GROUP}dLegerPeers=n0-10.0.0.1`, /is not host:port/],
     [`${GROUP}dLegerPeers=10.0.0.1:40911`, /has no id/],
     [`${GROUP}dLegerPeers=n0-10.0.0.256:40911`, /is not a host name or address/],
-    [`${GROUP}enableDLegerCommitLog=false`, /group of one/],
+    [`${GROUP}enableDLegerCommitLog=false`, /dLegerPeers names 3 nodes; remove it/],
+    ['enableDLegerCommitLog=false\nbrokerRole=SLAVE', /brokerRole=SLAVE with .*always a Master/],
+    ['enableDLegerCommitLog=false\nbrokerId=1', /brokerId=1 with .*always a Master/],
     [`${GROUP}enableControllerMode=true`, /not supported/],
     [`${GROUP}electionTimeoutMs=100`, /at most a third/],
     ['dLegerSelfId=n0', /dLegerSelfId without dLegerPeers/],
     ['dLegerPeers=n0-a:1', /which of them is this node/],
   ]
   for (const [text, expected] of cases) assert.match(problems(text).join('\n'), expected)
+})
+
+test('a Master of RocketMQ may be served as it is, and is told what it is without', () => {
+  const { settings, warnings } = read(
+    'namesrvAddr=a:1\nenableDLegerCommitLog=false\nbrokerRole=SYNC_MASTER\nbrokerId=0\nflushDiskType=ASYNC_FLUSH',
+  )
+  assert.equal(settings.enableDLegerCommitLog, false)
+  assert.equal(warnings.length, 2)
+  assert.match(warnings[0] ?? '', /:2: .*nothing is replicated/)
+  assert.match(warnings[1] ?? '', /:5: .*when this machine loses power/)
 })
 
 test('sizes that cannot work are refused', () => {

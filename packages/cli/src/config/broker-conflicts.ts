@@ -14,6 +14,8 @@ export interface Remarks {
  * fields.
  */
 const ENTRY_OVERHEAD_BYTES = 64 * 1024
+/** RocketMQ without DLedger: a Master. */
+const MASTER_ID = 0
 const GROUP_OF_ONE = 'dLegerPeers=n0-127.0.0.1:40911 and dLegerSelfId=n0 make a group of one'
 
 type Say = (kind: 'problems' | 'warnings', key: string, message: string) => void
@@ -30,6 +32,7 @@ export function findConflicts(
   const remarks: Remarks = { problems: [], warnings: [] }
   const say: Say = (kind, key, message) => remarks[kind].push({ line: lineOf(key), message })
   checkReplication(keys, say)
+  if (!keys.enableDLegerCommitLog) checkPlain(keys, settings, say)
   checkGroup(keys, settings, say)
   checkSizes(settings, say)
   checkPromises(keys, settings, say, lineOf)
@@ -41,17 +44,28 @@ function checkReplication(keys: BrokerKeys, say: Say): void {
     const way = 'remove it; replicas are a DLedger group (enableDLegerCommitLog, dLegerPeers)'
     say('problems', 'enableControllerMode', `enableControllerMode=true is not supported: ${way}`)
   }
-  if (!keys.enableDLegerCommitLog) {
-    const why = 'RingLedger keeps its log in DLedger form, also on a single node'
-    const message = `enableDLegerCommitLog=false: ${why}; set it to true. ${GROUP_OF_ONE}`
-    say('problems', 'enableDLegerCommitLog', message)
-  }
   if (keys.dLegerSelfId !== '' && keys.dLegerPeers === '') {
     say('problems', 'dLegerSelfId', `dLegerSelfId without dLegerPeers; ${GROUP_OF_ONE}`)
   }
   if (keys.dLegerPeers !== '' && keys.dLegerSelfId === '') {
     say('problems', 'dLegerPeers', 'dLegerPeers without dLegerSelfId: which of them is this node?')
   }
+}
+
+/** One node on a commit log as a Master of RocketMQ's has it. */
+function checkPlain(keys: BrokerKeys, settings: NodeSettings, say: Say): void {
+  const mode = 'enableDLegerCommitLog=false (plain mode, one node without Raft)'
+  if (settings.peers.length > 1) {
+    const message = `${mode}: dLegerPeers names ${settings.peers.length} nodes; remove it, or set enableDLegerCommitLog=true`
+    say('problems', 'dLegerPeers', message)
+  }
+  if (keys.brokerRole === 'SLAVE' || keys.brokerId !== MASTER_ID) {
+    const key = keys.brokerRole === 'SLAVE' ? 'brokerRole' : 'brokerId'
+    const message = `${key}=${keys[key]} with ${mode}: this broker is always a Master, and copies from none; a group (enableDLegerCommitLog=true) has copies`
+    say('problems', key, message)
+  }
+  const message = `${mode}: nothing is replicated, and Slaves of RocketMQ's cannot copy from this broker`
+  say('warnings', 'enableDLegerCommitLog', message)
 }
 
 function checkGroup(keys: BrokerKeys, settings: NodeSettings, say: Say): void {
@@ -114,14 +128,13 @@ function checkPromises(
   lineOf: (key: string) => number,
 ): void {
   if (settings.flushDiskType === 'ASYNC_FLUSH') {
-    const message =
-      'flushDiskType=ASYNC_FLUSH: an acknowledged message may be lost when the machines of a majority lose power'
+    const who = keys.enableDLegerCommitLog
+      ? 'the machines of a majority lose'
+      : 'this machine loses'
+    const message = `flushDiskType=ASYNC_FLUSH: an acknowledged message may be lost when ${who} power`
     say('warnings', 'flushDiskType', message)
   }
-  if (lineOf('brokerId') > 0) {
-    const message = `brokerId=${keys.brokerId} is ignored: the leader is 0, a follower nK is K + 1`
-    say('warnings', 'brokerId', message)
-  }
+  if (keys.enableDLegerCommitLog) checkIgnored(keys, say, lineOf)
   const others = settings.peers.filter((peer) => peer.id !== settings.dLegerSelfId)
   if (isLoopback(settings.brokerIP1) && others.some((peer) => !isLoopback(peer.host))) {
     const message = `brokerIP1=${settings.brokerIP1}: clients on other machines will be sent to themselves; set the address of this machine`
@@ -131,6 +144,18 @@ function checkPromises(
     const message =
       'no name server (namesrvAddr, -n or NAMESRV_ADDR): clients cannot find this broker'
     say('warnings', 'namesrvAddr', message)
+  }
+}
+
+/** Settings of a Master or Slave that mean nothing in a group. */
+function checkIgnored(keys: BrokerKeys, say: Say, lineOf: (key: string) => number): void {
+  if (lineOf('brokerId') > 0) {
+    const message = `brokerId=${keys.brokerId} is ignored: the leader is 0, a follower nK is K + 1`
+    say('warnings', 'brokerId', message)
+  }
+  if (lineOf('brokerRole') > 0) {
+    const message = `brokerRole=${keys.brokerRole} is ignored: the group elects its leader`
+    say('warnings', 'brokerRole', message)
   }
 }
 

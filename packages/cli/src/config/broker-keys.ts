@@ -41,6 +41,7 @@ export interface BrokerKeys extends RetentionKeys {
   rocketmqHome: string
 
   enableDLegerCommitLog: boolean
+  brokerRole: 'ASYNC_MASTER' | 'SYNC_MASTER' | 'SLAVE'
   enableControllerMode: boolean
   dLegerGroup: string
   dLegerPeers: string
@@ -119,7 +120,7 @@ const addressKeys: Part<AddressKey> = {
     check: checkAdvertised,
   }),
   brokerId: integerSetting({
-    doc: 'Has no effect: the leader is 0, a follower nK is K + 1.',
+    doc: 'Has no effect: the leader is 0, a follower nK is K + 1. With enableDLegerCommitLog=false it must be 0.',
     defaultValue: 0,
     min: -1,
     max: MAX_INT,
@@ -162,6 +163,7 @@ const addressKeys: Part<AddressKey> = {
 
 type GroupKey =
   | 'enableDLegerCommitLog'
+  | 'brokerRole'
   | 'enableControllerMode'
   | 'dLegerGroup'
   | 'dLegerPeers'
@@ -175,8 +177,13 @@ type GroupKey =
 
 const groupKeys: Part<GroupKey> = {
   enableDLegerCommitLog: booleanSetting({
-    doc: 'The log is always a DLedger log here, also for a group of one; false is refused. RocketMQ: false.',
+    doc: "True: the log is a DLedger log, replicated by Raft, also for a group of one. False: plain mode, one node without Raft on the commit log of RocketMQ's Master, which can go back to that at any time (docs/operate/upgrade.md). RocketMQ: false.",
     defaultValue: true,
+  }),
+  brokerRole: choiceSetting({
+    doc: 'Has no effect in a group. With enableDLegerCommitLog=false the broker is a Master without Slaves; SLAVE is refused.',
+    defaultValue: 'ASYNC_MASTER',
+    choices: ['ASYNC_MASTER', 'SYNC_MASTER', 'SLAVE'],
   }),
   enableControllerMode: booleanSetting({
     doc: "RocketMQ's other way of replication; true is refused.",
