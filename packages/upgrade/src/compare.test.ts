@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileNameOfOffset } from '@ringledger/protocol'
+import { fileNameOfOffset, MessageSysFlag } from '@ringledger/protocol'
 import { type CopyVerdict, compareReports } from './compare.ts'
 import { firstDifference } from './first-difference.ts'
 import type { ProblemCode, StoreReport } from './report.ts'
@@ -152,6 +152,12 @@ test('8: a foreign file', async () => {
 test('9: messages that a 4.9 broker cannot read', async () => {
   const long = { topic: 'T'.repeat(200), body: 'x' }
   assert.deepEqual(await codes(store(layOut([...someMessages(9), long]))), ['V2_MESSAGES'])
+})
+
+test('9: batches of a batch queue', async () => {
+  const properties = new Map([['INNER_NUM', '3']])
+  const batch = { topic: 'T', body: 'xyz', sysFlag: MessageSysFlag.INNER_BATCH, properties }
+  assert.deepEqual(await codes(store(layOut([...someMessages(9), batch]))), ['BATCH_QUEUES'])
 })
 
 test('10: committed offsets ahead of the log', async () => {

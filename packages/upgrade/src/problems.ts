@@ -56,6 +56,16 @@ function logProblems(report: Unjudged): Problem[] {
       blocks: false,
     })
   }
+  if (report.features.innerBatches > 0) {
+    problems.push({
+      code: 'BATCH_QUEUES',
+      text: `${report.features.innerBatches} messages are batches of a batch queue (queue.type=BatchCQ)`,
+      advice:
+        'let groups of these topics finish first and send nothing more to them: each batch is served ' +
+        'from its first offset only, and new messages would take offsets that its rest had',
+      blocks: false,
+    })
+  }
   return problems
 }
 

@@ -143,3 +143,4 @@ export type ProblemCode =
   | 'OFFSETS_AHEAD'
   | 'ALREADY_RAFT'
   | 'V2_MESSAGES'
+  | 'BATCH_QUEUES'

@@ -19,6 +19,7 @@ export interface FakeMessage {
   readonly queueId?: number
   readonly body: string | Buffer
   readonly properties?: ReadonlyMap<string, string>
+  readonly sysFlag?: number
 }
 
 export interface FakeStore {
