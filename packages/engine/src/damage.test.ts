@@ -154,6 +154,24 @@ test('a damaged entry that retention deletes is not asked for any more', async (
   assert.equal(core.damagedEntries, 0)
 })
 
+test('nothing is deleted by an end that is not on the disk yet', async (t) => {
+  const started = await startGroup(t)
+  const { group } = started
+  const leader = await group.leader()
+  await fill(started, leader, 1500)
+  const core = leader.core!
+  const { position, index } = core.replica.committedBoundary
+  const seen = core.arena.committed
+  core.arena.committed = SEGMENT_BYTES
+  core.trim(SEGMENT_BYTES, { position, index })
+  core.arena.committed = seen
+  core.endTurn()
+  await leader.scrub()
+  assert.equal(core.replica.raft.status().firstPosition, 0)
+  core.trim(SEGMENT_BYTES, { position, index })
+  await group.until(() => core.replica.raft.status().firstPosition === SEGMENT_BYTES)
+})
+
 test('a leader repairs itself before it serves a member that lags', async (t) => {
   const started = await startGroup(t)
   const { group } = started

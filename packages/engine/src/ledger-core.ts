@@ -176,12 +176,13 @@ export class LedgerCore {
   }
 
   /**
-   * Deletes whole segments below `position`, at or below `committed`, an entry's end that readers
-   * have seen as committed, and its index; answered by `onTrimmed`.
+   * Deletes whole segments below `position`, at or below `committed`, an entry's end that is
+   * committed, and its index; answered by `onTrimmed`. Ignored while readers have not seen that end
+   * yet, as on a member that catches up: what is committed is not on its disk. Ask again then.
    */
   trim(position: number, committed: CommittedBoundary): void {
     assert(position <= committed.position, 'only what is committed is dropped')
-    assert(committed.position <= this.arena.committed, 'what is dropped was seen by readers')
+    if (committed.position > this.arena.committed) return
     this.#trimBelow = Math.max(this.#trimBelow, position)
     this.#trimCommitted = committed
     this.#hooks.touch()
