@@ -49,7 +49,14 @@ export function assertExactlyOnce(deliveries: readonly Delivery[], sent: readonl
 export function assertNoneLost(deliveries: readonly Delivery[], sent: readonly Sent[]): void {
   const places = new Set(deliveries.map(({ key, queue, offset }) => `${key} ${queue} ${offset}`))
   const lost = sent.filter(({ key, queue, offset }) => !places.has(`${key} ${queue} ${offset}`))
-  assert.deepEqual(lost.slice(0, 5), [], `${lost.length} of ${sent.length} acknowledged were lost`)
+  const wanted = new Set(sent.map(({ key }) => key))
+  const others = deliveries.filter(({ key }) => !wanted.has(key))
+  assert.deepEqual(
+    lost.slice(0, 5),
+    [],
+    `${lost.length} of ${sent.length} acknowledged were lost; ${deliveries.length} deliveries, ` +
+      `${others.length} of others: ${others.slice(0, 5).map(({ key }) => key)}`,
+  )
 }
 
 /**

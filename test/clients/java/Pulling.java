@@ -35,9 +35,13 @@ final class Pulling {
     if (seeks) {
       Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
       consumer.assign(queues);
+      // A seek interrupts the thread that pulled the queue last, whatever that thread does now: an
+      // interrupted pull of another queue starts from before its own seek, or drops what it got.
+      consumer.pause(queues);
       for (MessageQueue queue : queues) {
         consumer.seek(queue, consumer.offsetForTimestamp(queue, arguments.big("sinceMs")));
       }
+      consumer.resume(queues);
     }
     int wanted = arguments.number("count", 1);
     int got = 0;
