@@ -232,3 +232,23 @@ export async function assertAllFound(reader: ContentReader, content: BrokerConte
 export function allOf(content: BrokerContent): Content[] {
   return [...content.values()].flatMap(({ messages }) => messages)
 }
+
+/** All that a broker shows of its store. */
+export interface Served {
+  readonly content: BrokerContent
+  readonly consumerOffsets: Record<string, Record<string, number>>
+}
+
+export function servedBy(address: string): Promise<Served> {
+  return ContentReader.at(address, async (reader) => ({
+    content: await reader.content(),
+    consumerOffsets: await reader.consumerOffsets(),
+  }))
+}
+
+export async function assertServes(address: string, expected: Served): Promise<void> {
+  const found = await servedBy(address)
+  assertSameContent(found.content, expected.content)
+  assert.deepEqual(found.consumerOffsets, expected.consumerOffsets)
+  await ContentReader.at(address, (reader) => assertAllFound(reader, expected.content))
+}

@@ -2,7 +2,6 @@
  * The way back: what our brokers wrote in DLedger mode is opened by the real brokers of Apache,
  * which serve every message of it, and every consumer group goes on where it was.
  */
-import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,39 +11,28 @@ import { BROKER_NAME, Cluster } from '../harness/cluster.ts'
 import { eventually } from '../harness/eventually.ts'
 import { javaClient } from '../harness/tools.ts'
 import { missingTools } from '../support/external-tools.ts'
-import { ApacheBroker, type ApacheVersion, type Settings } from './apache-broker.ts'
-import {
-  assertAllFound,
-  assertSameContent,
-  type BrokerContent,
-  ContentReader,
-} from './broker-content.ts'
+import { ApacheBroker, type ApacheVersion } from './apache-broker.ts'
+import { assertServes, type Served, servedBy } from './broker-content.ts'
 import { assertGoesOn } from './goes-on.ts'
+import { aloneSettingsOf, SMALL_FILES } from './node-settings.ts'
 import { DELAYS, QUEUES, type Written, writeMix } from './workload.ts'
 
 const skip = missingTools('java', 'mvn')
-/** Small, so that a short test fills several files of each kind. */
-const SIZES: Settings = {
-  maxMessageSize: '262144',
-  mappedFileSizeCommitLog: '1048576',
-  mappedFileSizeConsumeQueue: '2000',
-  maxHashSlotNum: '500',
-  maxIndexNum: '2000',
-}
 const [FIRST, SECOND, KILLED] = ['n0', 'n1', 'n2'] as const
 
-interface Served {
+interface WrittenGroup extends Served {
   readonly written: readonly Written[]
-  readonly content: BrokerContent
-  readonly consumerOffsets: Record<string, Record<string, number>>
 }
 
 let cluster: Cluster | undefined
-let served: Served | undefined
+let served: WrittenGroup | undefined
 
 before(async () => {
   if (skip !== false) return
-  cluster = await Cluster.start({ nodes: 3, settings: { ...SIZES, messageDelayLevel: DELAYS } })
+  cluster = await Cluster.start({
+    nodes: 3,
+    settings: { ...SMALL_FILES, messageDelayLevel: DELAYS },
+  })
   try {
     served = await writeAndStop(cluster)
   } catch (error) {
@@ -56,7 +44,7 @@ before(async () => {
 after(() => cluster?.stop())
 
 /** Two leaders write; then one node is killed and the two others stop in order. */
-async function writeAndStop(cluster: Cluster): Promise<Served> {
+async function writeAndStop(cluster: Cluster): Promise<WrittenGroup> {
   const ends: (() => Promise<void>)[] = []
   const owner = { after: (end: () => Promise<void>) => ends.push(end) }
   const write = (options: readonly string[]): Promise<Written> => {
@@ -87,11 +75,10 @@ async function writeAndStop(cluster: Cluster): Promise<Served> {
     const topic = first.halfway.topic
     await driver.call('produce', { topic, prefix: newName('late'), count: 100, mode: 'async' })
     const address = cluster.addressOf(await cluster.leader())
-    const content = await ContentReader.at(address, (reader) => reader.content())
-    const consumerOffsets = await ContentReader.at(address, (reader) => reader.consumerOffsets())
+    const all = await servedBy(address)
     await cluster.kill(KILLED, 'SIGKILL')
     for (const id of [FIRST, SECOND]) await cluster.kill(id, 'SIGTERM')
-    return { written: [first, second], content, consumerOffsets }
+    return { ...all, written: [first, second] }
   } finally {
     for (const end of ends) await end()
   }
@@ -99,23 +86,6 @@ async function writeAndStop(cluster: Cluster): Promise<Served> {
 
 function offsetsFileOf(cluster: Cluster, id: string): string {
   return readFileSync(join(cluster.directory, id, 'config', 'consumerOffset.json'), 'utf8')
-}
-
-/** The broker.conf of the node, for a copy of its store and a group of it alone. */
-function settingsOf(cluster: Cluster, id: string, store: string): Settings {
-  const lines = readFileSync(join(cluster.directory, `${id}.conf`), 'utf8')
-    .trim()
-    .split('\n')
-  const own = Object.fromEntries(
-    lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-  )
-  const self = own.dLegerPeers?.split(';').find((peer) => peer.startsWith(`${id}-`)) ?? ''
-  return {
-    ...own,
-    storePathRootDir: store,
-    storePathCommitLog: join(store, 'commitlog'),
-    dLegerPeers: self,
-  }
 }
 
 async function openedBy(
@@ -128,7 +98,7 @@ async function openedBy(
   const store = join(directory, 'store')
   mkdirSync(directory)
   execFileSync('cp', ['-a', '--sparse=always', join(cluster.directory, id), store])
-  const settings = settingsOf(cluster, id, store)
+  const settings = aloneSettingsOf(cluster, id, store)
   const broker = await ApacheBroker.start({ version, directory, settings })
   context.after(() => broker.end('SIGKILL'))
   return broker
@@ -138,7 +108,7 @@ async function openedBy(
 async function assertGroupsGoOn(
   context: TestContext,
   version: ApacheVersion,
-  { written, content }: Served,
+  { written, content }: WrittenGroup,
 ): Promise<void> {
   if (cluster === undefined) throw new Error('skipped')
   // A lite pull consumer of 5.4.0 asks what a broker of 4.9.4 does not know.
@@ -155,12 +125,7 @@ for (const [version, id, how] of [
   test(`Apache's ${version} serves all of a node that was ${how}`, { skip }, async (context) => {
     const broker = await openedBy(context, version, id)
     if (served === undefined) throw new Error('skipped')
-    const { content, consumerOffsets } = served
-    await ContentReader.at(broker.address, async (reader) => {
-      assertSameContent(await reader.content(), content)
-      assert.deepEqual(await reader.consumerOffsets(), consumerOffsets)
-      await assertAllFound(reader, content)
-    })
+    await assertServes(broker.address, served)
     await broker.registered()
     await assertGroupsGoOn(context, version, served)
     await broker.end('SIGKILL')

@@ -13,37 +13,13 @@ import { eventually } from '../harness/eventually.ts'
 import { javaClient } from '../harness/tools.ts'
 import { missingTools } from '../support/external-tools.ts'
 import { ApacheBroker, type ApacheVersion } from './apache-broker.ts'
-import {
-  assertAllFound,
-  assertSameContent,
-  type BrokerContent,
-  ContentReader,
-} from './broker-content.ts'
+import { assertServes, type Served, servedBy } from './broker-content.ts'
 import { assertGoesOn } from './goes-on.ts'
 import { plainSettingsOf, SMALL_FILES } from './node-settings.ts'
 import { DELAYS, QUEUES, type Written, writeMix } from './workload.ts'
 
 const skip = missingTools('java', 'mvn')
 const NODE = 'n0'
-
-interface Served {
-  readonly content: BrokerContent
-  readonly consumerOffsets: Record<string, Record<string, number>>
-}
-
-function servedBy(address: string): Promise<Served> {
-  return ContentReader.at(address, async (reader) => ({
-    content: await reader.content(),
-    consumerOffsets: await reader.consumerOffsets(),
-  }))
-}
-
-async function assertServes(address: string, expected: Served): Promise<void> {
-  const found = await servedBy(address)
-  assertSameContent(found.content, expected.content)
-  assert.deepEqual(found.consumerOffsets, expected.consumerOffsets)
-  await ContentReader.at(address, (reader) => assertAllFound(reader, expected.content))
-}
 
 const VERSION: ApacheVersion = '5.4.0'
 

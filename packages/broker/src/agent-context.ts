@@ -25,7 +25,7 @@ import { RelayTarget } from './relay-target.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, Ticket } from './request.ts'
 import { Retention } from './retention.ts'
-import type { BrokerSettings } from './settings.ts'
+import { type BrokerSettings, isPlain } from './settings.ts'
 import type { StateRecord } from './state/records.ts'
 import { StateChanges } from './state-changes.ts'
 import { BrokerStats } from './stats.ts'
@@ -137,8 +137,7 @@ export class AgentContext implements BrokerContext {
       clock,
       storeHost: this.storeHost,
       check: (record) => store.state.check(record),
-      applyHere:
-        settings.enableDLegerCommitLog === false ? (record) => store.applyHere(record) : undefined,
+      applyHere: isPlain(settings) ? (record) => store.applyHere(record) : undefined,
       dispatchedPosition: () => store.dispatchedPosition,
     })
     this.topics = new Topics({

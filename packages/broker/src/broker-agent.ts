@@ -21,6 +21,7 @@ import { Housekeeping } from './housekeeping.ts'
 import type { BrokerReport } from './report.ts'
 import type { Answer, BrokerRequest } from './request.ts'
 import { DelaySchedule } from './schedule.ts'
+import { isPlain } from './settings.ts'
 import { SnapshotWriter } from './snapshot-writer.ts'
 import type { StateRecord } from './state/records.ts'
 import type { QueueView } from './store-view.ts'
@@ -62,7 +63,7 @@ export class BrokerAgent {
   }
 
   #makeSnapshots({ store, clock, settings }: AgentParts): SnapshotWriter | undefined {
-    if (settings.enableDLegerCommitLog === false) return undefined
+    if (isPlain(settings)) return undefined
     const { changes, role } = this.context
     const segmentBytes = settings.mappedFileSizeCommitLog
     return new SnapshotWriter({ store, changes, role, clock, segmentBytes })

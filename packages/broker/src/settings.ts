@@ -66,6 +66,11 @@ export interface BrokerSettings extends RetentionSettings {
   readonly configuration: Readonly<Record<string, string>>
 }
 
+/** One node without Raft, on a commit log as Apache's Master has it. */
+export function isPlain(settings: Pick<BrokerSettings, 'enableDLegerCommitLog'>): boolean {
+  return settings.enableDLegerCommitLog === false
+}
+
 /** Apache's defaults (rocketmq-remoting.md, appendix C). */
 export function defaultSettings(override: Partial<BrokerSettings> = {}): BrokerSettings {
   return {

@@ -18,7 +18,6 @@ import { followerBrokerId, type NodeSettings } from './node-settings.ts'
 import { prepareOldLog } from './old-log/prepare.ts'
 import type { OldLog } from './old-log/take-over.ts'
 import {
-  isPlain,
   type PlainIoNote,
   type PlainIoWorkerData,
   plainIoConfigOf,
@@ -26,6 +25,7 @@ import {
 } from './plain/plain-launch.ts'
 import type { PlainRecovered } from './plain/plain-recovery.ts'
 import { Registrar, type Registration } from './registrar.ts'
+import { isPlain } from './settings.ts'
 import type { TellWork } from './start-work.ts'
 import {
   allocateShared,

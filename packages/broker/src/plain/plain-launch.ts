@@ -23,11 +23,6 @@ export type PlainIoNote =
   | { kind: 'recovered'; recovered: PlainRecovered }
   | { kind: 'log'; level: 'info' | 'warn' | 'error'; line: string }
 
-/** One node without Raft, on a commit log as Apache's Master has it. */
-export function isPlain(settings: Pick<NodeSettings, 'enableDLegerCommitLog'>): boolean {
-  return settings.enableDLegerCommitLog === false
-}
-
 export function plainIoConfigOf(settings: NodeSettings): PlainIoConfig {
   return {
     directories: settings.storePathCommitLog,

@@ -4,7 +4,7 @@
  * message that was not finished, or an older use of the file) is kept aside, and zero durably
  * before anything new is written there, so that no reader ever takes it for a message.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import { onDisk, onSync, syncDirectory, writeFully } from '@ringledger/base/internal'
@@ -108,8 +108,7 @@ function lastUsed(descriptor: number, from: number, to: number): number {
 }
 
 function keepAside(descriptor: number, from: number, to: number, path: string): void {
-  writeFileSync(path, '')
-  const copy = openSync(path, 'r+')
+  const copy = openSync(path, 'w')
   try {
     const piece = Buffer.alloc(PIECE_BYTES)
     for (let at = from; at < to; ) {

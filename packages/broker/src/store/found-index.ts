@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { onDisk } from '@ringledger/base/internal'
 import { type KeyIndexHeader, keyIndexFileBytes } from '@ringledger/protocol'
 import { isIndexFileName } from './index-file-name.ts'
-import { readHeader } from './index-recovery.ts'
+import { readHeaderOf } from './index-recovery.ts'
 import { type IndexShape, readEntryAt } from './index-writer.ts'
 import type { IndexMark } from './key-index.ts'
 
@@ -40,7 +40,7 @@ export class FoundIndex {
     const files = names.sort().map((name) => {
       const path = join(directory, name)
       const isOfShape = statSync(path).size === keyIndexFileBytes(slots, entries)
-      return isOfShape ? { name, header: onDisk(`header of ${path}`, () => headerOf(path)) } : name
+      return isOfShape ? { name, header: readHeaderOf(path) } : name
     })
     if (!files.every((file) => typeof file !== 'string')) return undefined
     const used = files.filter(({ header }) => header.indexCount > 1)
@@ -99,14 +99,5 @@ export class FoundIndex {
     } finally {
       closeSync(descriptor)
     }
-  }
-}
-
-function headerOf(path: string): KeyIndexHeader {
-  const descriptor = openSync(path, 'r')
-  try {
-    return readHeader(descriptor)
-  } finally {
-    closeSync(descriptor)
   }
 }

@@ -57,6 +57,18 @@ export function cutIndexFile(
   })
 }
 
+/** Of the file at `path`. */
+export function readHeaderOf(path: string): KeyIndexHeader {
+  return onDisk(`header of ${path}`, () => {
+    const descriptor = openSync(path, 'r')
+    try {
+      return readHeader(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  })
+}
+
 export function readHeader(descriptor: number): KeyIndexHeader {
   const bytes = Buffer.alloc(KEY_INDEX_HEADER_BYTES)
   readFully(descriptor, bytes, 0, bytes.length, 0, 'key index')

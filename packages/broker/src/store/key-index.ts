@@ -26,7 +26,7 @@ import {
   keyIndexKey,
 } from '@ringledger/protocol'
 import { isIndexFileName, nextIndexFileName } from './index-file-name.ts'
-import { cutIndexFile, readHeader } from './index-recovery.ts'
+import { cutIndexFile, readHeader, readHeaderOf } from './index-recovery.ts'
 import { type IndexShape, IndexWriter, searchFile } from './index-writer.ts'
 
 /**
@@ -175,7 +175,7 @@ export class KeyIndex {
     const name = this.#names[0]
     if (name === undefined || this.#names.length < 2) return false
     const path = this.#pathOf(name)
-    const header = onDisk(`header of ${path}`, () => headerOf(path))
+    const header = readHeaderOf(path)
     if (header.endPhysicalOffset >= position) return false
     this.#remove(name)
     this.#names.shift()
@@ -311,15 +311,6 @@ function take(entry: KeyIndexEntry, header: KeyIndexHeader, search: Search): boo
   const isMatch = entry.keyHash === search.keyHash && storedFromMs <= search.endMs
   if (isMatch && !found.includes(entry.physicalOffset)) found.push(entry.physicalOffset)
   return found.length < search.maxNum && --search.stepsLeft > 0
-}
-
-function headerOf(path: string): KeyIndexHeader {
-  const descriptor = openSync(path, 'r')
-  try {
-    return readHeader(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }
 
 function syncFile(path: string): void {

@@ -5,6 +5,7 @@
  * calls `forget`.
  */
 import type { LogFiles } from './message-reader.ts'
+import { readLog } from './read-ahead.ts'
 
 export const LOG_BLOCK_BYTES: number = 64 * 1024
 const BLOCKS = 32
@@ -50,15 +51,10 @@ export class LogBlocks {
     if (isThere && (this.#filledBytes[place] as number) >= wantedBytes) return
     this.#bytes ??= Buffer.allocUnsafeSlow(BLOCKS * LOG_BLOCK_BYTES)
     this.#numbers[place] = NO_BLOCK
-    let filledBytes = isThere ? (this.#filledBytes[place] as number) : 0
-    while (filledBytes < wantedBytes) {
-      const target = place * LOG_BLOCK_BYTES + filledBytes
-      const missingBytes = wantedBytes - filledBytes
-      const count = this.#files.read(start + filledBytes, this.#bytes, target, missingBytes)
-      if (count <= 0) break
-      filledBytes += count
-    }
-    this.#filledBytes[place] = filledBytes
+    const known = isThere ? (this.#filledBytes[place] as number) : 0
+    const target = place * LOG_BLOCK_BYTES + known
+    const count = readLog(this.#files, start + known, this.#bytes, target, wantedBytes - known)
+    this.#filledBytes[place] = known + count
     this.#numbers[place] = number
   }
 

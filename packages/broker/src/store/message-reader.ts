@@ -25,6 +25,7 @@ import {
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { LOG_BLOCK_BYTES, LogBlocks } from './log-blocks.ts'
 import type { PlainLog } from './plain-log.ts'
+import { readLog } from './read-ahead.ts'
 
 /** What this package needs of the segment files; `LogFileReader` of @ringledger/io has it. */
 export interface LogFiles {
@@ -100,6 +101,8 @@ export class MessageReader {
    * in files is read by larger pieces where that is cheaper.
    */
   expect(physicalOffsets: Float64Array, sizesBytes: Int32Array, count: number): void {
+    if (count === 0 || this.#arena.holds((physicalOffsets[0] as number) - ENTRY_HEADER_BYTES))
+      return
     let at = 0
     while (at < count) {
       const block = blockOf(physicalOffsets[at] as number)
@@ -151,7 +154,7 @@ export class MessageReader {
   }
 
   #loadBlocks(from: number, end: number): void {
-    if (from < this.#firstPosition || this.#arena.holds(from)) return
+    if (from < this.#firstPosition) return
     if (!this.#isCommitted(from + ENTRY_HEADER_BYTES, end - from - ENTRY_HEADER_BYTES)) return
     // The arena's, for the mark kept here may be older than what is in the block.
     const { committed } = this.#arena
@@ -261,13 +264,7 @@ export class MessageReader {
 
   #readFiles(position: number, sizeBytes: number, target: Buffer, targetOffset: number): boolean {
     if (this.#blocks.copy(position, sizeBytes, target, targetOffset)) return true
-    let done = 0
-    while (done < sizeBytes) {
-      const count = this.#files.read(position + done, target, targetOffset + done, sizeBytes - done)
-      if (count <= 0) return false
-      done += count
-    }
-    return true
+    return readLog(this.#files, position, target, targetOffset, sizeBytes) === sizeBytes
   }
 }
 

@@ -7,6 +7,23 @@ import type { LogFiles } from './message-reader.ts'
 /** Read at once. */
 export const READ_AHEAD_BYTES: number = 1024 * 1024
 
+/** Copies `sizeBytes` of the log from `position` on, fewer only where bytes are missing. */
+export function readLog(
+  log: Pick<LogFiles, 'read'>,
+  position: number,
+  target: Buffer,
+  offset: number,
+  sizeBytes: number,
+): number {
+  let done = 0
+  while (done < sizeBytes) {
+    const count = log.read(position + done, target, offset + done, sizeBytes - done)
+    if (count <= 0) break
+    done += count
+  }
+  return done
+}
+
 export class ReadAhead {
   bytes: Buffer = Buffer.alloc(0)
   view: DataView = new DataView(this.bytes.buffer, 0, 0)
@@ -36,12 +53,6 @@ export class ReadAhead {
     }
     this.start = position
     this.filled = 0
-    const wanted = Math.min(sizeBytes, end - position)
-    while (this.filled < wanted) {
-      const left = wanted - this.filled
-      const count = log.read(position + this.filled, this.bytes, this.filled, left)
-      if (count <= 0) break
-      this.filled += count
-    }
+    this.filled = readLog(log, position, this.bytes, 0, Math.min(sizeBytes, end - position))
   }
 }

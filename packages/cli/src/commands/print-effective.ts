@@ -4,7 +4,7 @@ import { formatProperties } from '../config/properties-file.ts'
 /** Where our default is not RocketMQ's, so that nobody is surprised. */
 const DIFFERENT_DEFAULTS: Readonly<Record<string, string>> = {
   flushDiskType: 'SYNC_FLUSH is the default here, ASYNC_FLUSH in RocketMQ',
-  enableDLegerCommitLog: 'always true here, false is the default in RocketMQ',
+  enableDLegerCommitLog: 'true is the default here, false in RocketMQ',
 }
 
 /** Values to stdout, remarks to stderr; returns the exit code. */
