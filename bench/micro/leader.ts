@@ -158,6 +158,7 @@ export class Leader {
       },
       peerIds: FOLLOWERS,
       reader: {
+        aroundBytes: 0,
         range: () => assert.fail('followers are never behind the arena'),
         readAsync: () => assert.fail('followers are never behind the arena'),
       },

@@ -26,7 +26,7 @@ export class SimDisk extends FakeDisk {
 
   override open(path: string, mode: OpenMode): DiskFile {
     const file = super.open(path, mode)
-    if (mode !== OpenMode.READ) return file
+    if (mode !== OpenMode.READ && mode !== OpenMode.READ_BLOCKS) return file
     return new SlowFile(file, this.#turned, this.#onRead)
   }
 }

@@ -29,7 +29,7 @@ test('a laggard gets more than clients write, so that it comes closer and they g
   taken(pace, writtenPerTick, 100)
   const bytes = taken(pace, writtenPerTick, ticks)
   const times = bytes / (writtenPerTick * ticks)
-  assert.ok(times > 1.65 && times < 1.85, `${times} times what was written`)
+  assert.ok(times > 1.4 && times < 1.6, `${times} times what was written`)
 })
 
 test('it is never kept to less than 16 MiB a second, nor by a batch that was too long', () => {

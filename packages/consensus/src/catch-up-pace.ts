@@ -6,7 +6,7 @@
  */
 
 /** Of what clients write; above one, or nobody would ever catch up. */
-const TIMES_WRITTEN = 1.75
+const TIMES_WRITTEN = 1.5
 /** At 25 ms a tick 16 MiB/s, however little clients write. */
 const LEAST_BYTES_PER_TICK = 400 * 1024
 /** Clients that write less than this (64 KiB/s) have nothing to be slowed down. */

@@ -61,6 +61,8 @@ export interface CatchUpReader {
    * As many whole entries behind `from` as fit into `maxBytes` (at least one), not past `limit`.
    */
   range(from: number, limit: number, maxBytes: number): EntryRange | Promise<EntryRange>
-  /** Reads [from, to) into the start of `target`. */
-  readAsync(from: number, to: number, target: Buffer): Promise<void>
+  /** How much longer than the range a buffer for {@link readAsync} is. */
+  readonly aroundBytes: number
+  /** Reads [from, to) into `target`, which starts on a page; returns where it starts there. */
+  readAsync(from: number, to: number, target: Buffer): Promise<number>
 }

@@ -209,6 +209,7 @@ export class FakePeers implements PeerTransport<PeerMessage> {
 
 /** Reads from the fake IO worker's file; a test decides when a read ends. */
 export class FakeReader implements CatchUpReader {
+  readonly aroundBytes: number = 16
   readonly reads: { from: number; to: number; finish(error?: Error): void }[] = []
   readonly #storage: FakeStorage
 
@@ -229,11 +230,12 @@ export class FakeReader implements CatchUpReader {
     return range
   }
 
-  readAsync(from: number, to: number, target: Buffer): Promise<void> {
+  readAsync(from: number, to: number, target: Buffer): Promise<number> {
     return new Promise((resolve, reject) => {
       const finish = (error?: Error): void => {
-        this.#storage.file.copy(target, 0, from, to)
-        if (error === undefined) resolve()
+        const offset = this.aroundBytes - 1
+        this.#storage.file.copy(target, offset, from, to)
+        if (error === undefined) resolve(offset)
         else reject(error)
       }
       this.reads.push({ from, to, finish })

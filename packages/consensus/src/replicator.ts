@@ -7,6 +7,7 @@
 import { assert, LedgerError } from '@ringledger/base'
 import { entryIndex, entryMagic, entrySize, MAGIC_BLANK } from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
+import { CatchUpBuffers } from './catch-up-buffers.ts'
 import { CatchUpPace } from './catch-up-pace.ts'
 import type { AppendPlan, PeerMessage, Raft } from './core/index.ts'
 import type { CatchUpReader, EntryRange, LogPiece, PeerTransport } from './ports.ts'
@@ -31,7 +32,7 @@ export class Replicator {
   /** Some peer may be sent entries. */
   dirty = false
   readonly #options: ReplicatorOptions
-  readonly #buffers = new Map<string, Buffer>()
+  readonly #buffers = new Map<string, CatchUpBuffers>()
   readonly #reading = new Set<string>()
   /** Peers that wait for a repair, and the tick at which they are tried again in any case. */
   readonly #blocked = new Map<string, number>()
@@ -204,22 +205,26 @@ export class Replicator {
     const range = await reader.range(plan.prevPosition, plan.limitPosition, plan.maxBytes)
     const sizeBytes = range.endPosition - plan.prevPosition
     this.#pace.take(sizeBytes)
-    const buffer = this.#bufferFor(plan.to, sizeBytes)
-    await reader.readAsync(plan.prevPosition, range.endPosition, buffer)
-    const message = raft.sendAppend(plan, range.endPosition, range.lastIndex)
-    if (message === undefined) return
-    const position = plan.prevPosition
-    peers.send(plan.to, message, [{ buffer, offset: 0, sizeBytes, position, pinned: false }])
+    const buffers = this.#buffersFor(plan.to)
+    const buffer = buffers.take(sizeBytes + reader.aroundBytes, peers.queuedBytes(plan.to))
+    let addedBytes = 0
+    try {
+      const position = plan.prevPosition
+      const offset = await reader.readAsync(position, range.endPosition, buffer)
+      const message = raft.sendAppend(plan, range.endPosition, range.lastIndex)
+      if (message === undefined) return
+      const queuedBytes = peers.queuedBytes(plan.to)
+      peers.send(plan.to, message, [{ buffer, offset, sizeBytes, position, pinned: false }])
+      addedBytes = Math.max(0, peers.queuedBytes(plan.to) - queuedBytes)
+    } finally {
+      buffers.give(buffer, addedBytes)
+    }
   }
 
-  #bufferFor(id: string, sizeBytes: number): Buffer {
-    const kept = this.#buffers.get(id)
-    // A buffer whose bytes still wait in the socket must not be filled anew.
-    const free = this.#options.peers.queuedBytes(id) === 0
-    if (kept !== undefined && kept.length >= sizeBytes && free) return kept
-    const buffer = Buffer.allocUnsafeSlow(Math.max(sizeBytes, 1024 * 1024))
-    this.#buffers.set(id, buffer)
-    return buffer
+  #buffersFor(id: string): CatchUpBuffers {
+    const known = this.#buffers.get(id) ?? new CatchUpBuffers()
+    this.#buffers.set(id, known)
+    return known
   }
 }
 

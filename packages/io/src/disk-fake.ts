@@ -141,6 +141,8 @@ export class FakeDisk implements Disk {
     this.#meet('open', path)
     const there = this.#names.get(path)
     if (mode !== OpenMode.CREATE) {
+      const hasMode = mode !== OpenMode.READ_BLOCKS || this.directBlockBytes > 0
+      if (!hasMode) throw new DiskError('open', path, 'EINVAL', 'EINVAL: no direct reads')
       if (there === undefined) throw new DiskError('open', path, 'ENOENT', 'ENOENT: no such file')
       return new FakeFile(this, path, there, this.#life)
     }

@@ -23,6 +23,7 @@ import {
 import { dirname } from 'node:path'
 import { LedgerError } from '@ringledger/base'
 import {
+  BLOCK_BYTES,
   type DirectFile,
   type Disk,
   DiskError,
@@ -33,14 +34,13 @@ import {
 import { diskUsage } from './disk-usage.ts'
 import { lockStore } from './lock.ts'
 
-const OPEN_FLAGS: Record<OpenMode, string> = {
+const OPEN_FLAGS: Record<OpenMode, string | number> = {
   [OpenMode.READ]: 'r',
+  [OpenMode.READ_BLOCKS]: constants.O_RDONLY | constants.O_DIRECT,
   [OpenMode.WRITE]: 'r+',
   [OpenMode.CREATE]: 'wx+',
 }
 
-/** A page: what every device and file system on Linux takes. */
-const DIRECT_BLOCK_BYTES = 4096
 const DIRECT_FLAGS: number = constants.O_RDWR | constants.O_DIRECT | constants.O_DSYNC
 /** How a file system says that it has no direct writes, or not these. */
 const REFUSED_CODES: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP'])
@@ -149,7 +149,7 @@ class NodeDiskFile implements DiskFile {
 }
 
 class NodeDirectFile implements DirectFile {
-  readonly blockBytes: number = DIRECT_BLOCK_BYTES
+  readonly blockBytes: number = BLOCK_BYTES
   readonly #path: string
   readonly #descriptor: number
 
@@ -167,7 +167,7 @@ class NodeDirectFile implements DirectFile {
         at += count
         rest = behind(rest, count)
         if (rest.length === 0) return true
-        if (count === 0 || count % DIRECT_BLOCK_BYTES !== 0) return false
+        if (count === 0 || count % BLOCK_BYTES !== 0) return false
       }
     } catch (error) {
       if (REFUSED_CODES.has((error as NodeJS.ErrnoException).code ?? '')) return false

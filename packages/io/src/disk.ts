@@ -27,9 +27,17 @@ export function isNoSpace(error: unknown): boolean {
   return error instanceof DiskError && error.code === 'DISK_FULL'
 }
 
+/** Of reads and writes past the page cache: a page, what every device and file system takes. */
+export const BLOCK_BYTES = 4096
+
 export const OpenMode = {
   /** Must exist; read only. */
   READ: 'read',
+  /**
+   * Must exist; read only, past the page cache: positions, sizes and memory are whole multiples of
+   * {@link BLOCK_BYTES}. Opening or reading throws where the file system has no such reads.
+   */
+  READ_BLOCKS: 'read blocks',
   /** Must exist; read and write. */
   WRITE: 'write',
   /** Must not exist; read and write. */

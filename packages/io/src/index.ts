@@ -18,7 +18,7 @@ export { IoAgent, type IoAgentOptions } from './io-agent.ts'
 export { IoClient, type IoEventHandlers, type Repaired, type Truncated } from './io-client.ts'
 export { type IoWorkerData, type IoWorkerMessage, startIoWorker } from './io-launch.ts'
 export { allocateIoPort, damageReporter, type IoPort } from './io-port.ts'
-export { LogFileReader, type LogRange } from './log-file-reader.ts'
+export { BLOCKS_AROUND_BYTES, LogFileReader, type LogRange } from './log-file-reader.ts'
 export { LogStore } from './log-store.ts'
 export {
   type Damage,

@@ -6,8 +6,10 @@ import { test } from 'node:test'
 import { LedgerError } from '@ringledger/base'
 import { fileNameOfOffset } from '@ringledger/protocol'
 import fc from 'fast-check'
+import { allocateRegion, regionBuffer } from 'sharedarraybuffer-ringbuffer'
+import { DiskError, OpenMode } from './disk.ts'
 import { NodeDisk } from './disk-node.ts'
-import { LogFileReader, type StoreConfig } from './index.ts'
+import { BLOCKS_AROUND_BYTES, LogFileReader, type StoreConfig } from './index.ts'
 import { StoreFake } from './store-fake.ts'
 
 const ZEROS: Buffer = Buffer.alloc(512)
@@ -96,6 +98,55 @@ test('bytes read in both ways are the same, across segments', async (t) => {
   await Promise.all(reads)
   await assert.rejects(reader.readAsync(end, end + 100_000, Buffer.alloc(100_000)), LedgerError)
   assert.equal(reader.read(end + 100_000, whole, 0, 10), 0)
+})
+
+test('past the page cache or through it, the same entries are read, also just after a write', async (t) => {
+  const { config, ends, reader } = await filled(
+    t,
+    Array.from({ length: 60 }, (_, i) => (i * 373) % 1900),
+  )
+  const end = ends.at(-1)!
+  const whole = Buffer.alloc(end)
+  reader.read(0, whole, 0, end)
+  const modes: string[] = []
+  const disk = new NodeDisk()
+  const open = disk.open.bind(disk)
+  disk.open = (path, mode) => {
+    modes.push(mode)
+    return open(path, mode)
+  }
+  const refusing = new NodeDisk()
+  refusing.open = (path, mode) => {
+    if (mode === OpenMode.READ_BLOCKS) throw new DiskError('open', path, 'EINVAL', 'refused')
+    return open(path, mode)
+  }
+  for (const on of [disk, refusing]) {
+    const past = new LogFileReader(config, on)
+    t.after(async () => past.close())
+    const starts = [0, ...ends.slice(0, -1)]
+    for (let first = 0; first < starts.length; first += 3) {
+      const from = starts[first]!
+      const { endPosition } = past.range(from, end, 1 + ((first * 911) % 20_000))
+      const target = regionBuffer(allocateRegion(endPosition - from + BLOCKS_AROUND_BYTES))
+      const offset = await past.readEntriesPastCache(from, endPosition, target)
+      const got = target.subarray(offset, offset + endPosition - from)
+      assert.ok(got.equals(whole.subarray(from, endPosition)), `from ${from}`)
+    }
+  }
+  assert.ok(modes.includes(OpenMode.READ_BLOCKS))
+})
+
+test('what is damaged is not given out past the page cache either', async (t) => {
+  const { config, ends } = await filled(t, [100, 300, 500])
+  const end = ends.at(-1)!
+  const path = join(config.rootDirectory, 'dledger-n0', 'data', '0'.padStart(20, '0'))
+  const file = await open(path, 'r+')
+  await file.write(Buffer.from([0xff]), 0, 1, end - 1)
+  await file.close()
+  const reader = new LogFileReader(config)
+  t.after(async () => reader.close())
+  const target = regionBuffer(allocateRegion(end + BLOCKS_AROUND_BYTES))
+  await assert.rejects(reader.readEntriesPastCache(0, end, target), { code: 'CORRUPT' })
 })
 
 test('no byte of whole entries is given out that is not as it was written', async (t) => {
