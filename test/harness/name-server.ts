@@ -29,12 +29,16 @@ export async function ask(
   }
 }
 
-/** Makes a topic at that broker and resolves when the name server knows its route. */
+/**
+ * Makes a topic at that broker, with `+name=value,…` of 5.x, and resolves when the name server
+ * knows its route.
+ */
 export async function createTopic(
   address: string,
   nameServer: string,
   topic: string,
   queues: number,
+  attributes = '',
 ): Promise<void> {
   const ext = {
     topic,
@@ -45,6 +49,7 @@ export async function createTopic(
     topicFilterType: 'SINGLE_TAG',
     topicSysFlag: '0',
     order: 'false',
+    ...(attributes === '' ? {} : { attributes }),
   }
   // Made twice it is the same topic.
   await eventually(() => ask(address, { code: RequestCode.UPDATE_AND_CREATE_TOPIC, ext }), {

@@ -23,7 +23,14 @@ const VERSION_OPTIONS: Readonly<Record<JavaVersion, readonly string[]>> = {
   '4.9.4': ['-Drocketmq.client.rebalance.lockInterval=1000'],
 }
 
-const DRIVER_SOURCES = ['ClientDriver', 'Producing', 'Consuming', 'Pulling'] as const
+const DRIVER_SOURCES = [
+  'ClientDriver',
+  'Producing',
+  'Transacting',
+  'Consuming',
+  'Pulling',
+  'Dumping',
+] as const
 
 /** Small and quick to start; enough for tens of thousands of messages. */
 const JVM_OPTIONS: readonly string[] = [

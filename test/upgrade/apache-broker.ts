@@ -96,8 +96,8 @@ export class ApacheBroker {
     return broker
   }
 
-  async createTopic(topic: string, queues: number): Promise<void> {
-    await createTopic(this.address, this.settings.namesrvAddr ?? '', topic, queues)
+  async createTopic(topic: string, queues: number, attributes?: string): Promise<void> {
+    await createTopic(this.address, this.settings.namesrvAddr ?? '', topic, queues, attributes)
   }
 
   /** Resolves when the name server knows it as broker `id`; that may take half a minute. */

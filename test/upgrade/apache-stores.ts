@@ -13,9 +13,12 @@ import { BROKER_NAME, type Cluster } from '../harness/cluster.ts'
 import { eventually } from '../harness/eventually.ts'
 import { ApacheBroker, type ApacheVersion, type Settings } from './apache-broker.ts'
 import { type BrokerContent, ContentReader } from './broker-content.ts'
+import { writeFeatures } from './features.ts'
 import { aloneSettingsOf, plainSettingsOf } from './node-settings.ts'
 import { QUEUES, WAITING_LEVEL, type Written, writeMix } from './workload.ts'
 
+/** Open transactions are asked for so seldom that no test sees it. */
+const NO_CHECKS: Settings = { transactionCheckInterval: '3600000' }
 const DELAY_QUEUE = /^SCHEDULE_TOPIC_XXXX\/(\d+)$/
 
 export type StoreName = 'plain' | 'killed' | 'upgraded' | 'dledger'
@@ -26,6 +29,8 @@ export interface ApacheStore {
   readonly content: BrokerContent
   readonly consumerOffsets: Record<string, Record<string, number>>
   readonly written: readonly Written[]
+  /** What the real client sees of it, a line for every message. */
+  readonly dump: readonly string[]
 }
 
 interface Stage {
@@ -46,18 +51,20 @@ export async function makeStores(
 ): Promise<Map<StoreName, ApacheStore>> {
   const stores = new Map<StoreName, ApacheStore>()
   const make = async (stage: Stage): Promise<ApacheStore> => {
-    const store = await run(cluster, id, version, stage)
+    const store = await run({ cluster, id, version, driver, stage })
     stores.set(stage.name, store)
     return store
   }
-  const mix = async (broker: ApacheBroker): Promise<readonly Written[]> => [
-    await writeMix({
+  const mix = async (broker: ApacheBroker): Promise<readonly Written[]> => {
+    await writeFeatures(driver, broker)
+    const written = await writeMix({
       driver,
       brokerName: BROKER_NAME,
       leader: async () => broker.address,
       createTopic: (topic) => broker.createTopic(topic, QUEUES),
-    }),
-  ]
+    })
+    return [written]
+  }
   const more = (from: ApacheStore) => async (broker: ApacheBroker) => {
     const topic = newName('Later')
     await broker.createTopic(topic, QUEUES)
@@ -90,18 +97,25 @@ export async function makeStores(
   return stores
 }
 
-async function run(
-  cluster: Cluster,
-  id: string,
-  version: ApacheVersion,
-  { name, from, settings, write, end }: Stage,
-): Promise<ApacheStore> {
+interface Run {
+  readonly cluster: Cluster
+  readonly id: string
+  readonly version: ApacheVersion
+  readonly driver: ClientDriver
+  readonly stage: Stage
+}
+
+async function run({ cluster, id, version, driver, stage }: Run): Promise<ApacheStore> {
+  const { name, from, settings, write, end } = stage
   const place = join(cluster.directory, 'apache', name)
   const directory = join(place, 'store')
   mkdirSync(place, { recursive: true })
   if (from !== undefined) copyStore(from.directory, directory)
-  const start = { version, directory: place, settings: settings(cluster, id, directory) }
-  const broker = await ApacheBroker.start(start)
+  const broker = await ApacheBroker.start({
+    version,
+    directory: place,
+    settings: { ...settings(cluster, id, directory), ...NO_CHECKS },
+  })
   try {
     await broker.registered()
     const written = await write(broker)
@@ -109,13 +123,26 @@ async function run(
       content: await reader.content(),
       consumerOffsets: await reader.consumerOffsets(),
     }))
+    const dump = await dumpOf(driver, read.content, join(place, 'dump'))
     const groups = written.map(({ halfway }) => halfway.group)
     await saved(join(directory, 'config'), groups, read.content)
     await broker.end(end)
-    return { directory, written, ...read }
+    return { directory, written, dump, ...read }
   } finally {
     await broker.end('SIGKILL')
   }
+}
+
+/** With `lookups`, every so many messages of a queue are also looked up by id, key and time. */
+export async function dumpOf(
+  driver: ClientDriver,
+  content: BrokerContent,
+  file: string,
+  lookups = 0,
+): Promise<readonly string[]> {
+  const topics = [...new Set(Array.from(content.keys(), (name) => name.split('/')[0]))]
+  await driver.call('dump', { topics: topics.join(','), file, lookups })
+  return readFileSync(file, 'utf8').trimEnd().split('\n')
 }
 
 /**

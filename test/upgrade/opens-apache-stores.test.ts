@@ -5,15 +5,23 @@
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { newDriver, type Owner } from '../harness/client-test.ts'
 import { useCluster } from '../harness/cluster.ts'
 import { javaClient } from '../harness/tools.ts'
 import { missingTools } from '../support/external-tools.ts'
 import { APACHE_VERSIONS } from './apache-broker.ts'
-import { type ApacheStore, copyStore, makeStores, type StoreName } from './apache-stores.ts'
-import { assertAllFound, assertSameContent, ContentReader } from './broker-content.ts'
+import { type ApacheStore, copyStore, dumpOf, makeStores, type StoreName } from './apache-stores.ts'
+import {
+  assertAllFound,
+  assertFoundByTime,
+  assertSameContent,
+  ContentReader,
+} from './broker-content.ts'
+import { assertHasFeatures, comparable, comparableDump, comparableOffsets } from './features.ts'
 import { assertGoesOn } from './goes-on.ts'
+import { verifiedByOthers } from './manifest.ts'
 import { SMALL_FILES } from './node-settings.ts'
 import { DELAYS } from './workload.ts'
 
@@ -25,20 +33,24 @@ const STORES: readonly (readonly [StoreName, string])[] = [
   ['dledger', 'a DLedger store of a killed broker'],
 ]
 const NODE = 'n0'
+/** Of each queue's messages, through the real client. */
+const LOOKED_UP_EVERY = 10
+/** Of one command of a client. */
+const LIMIT_MS = 480_000
 
 for (const version of APACHE_VERSIONS) {
   describe(`written by Apache's ${version}`, { skip }, () => {
     const cluster = useCluster({
       nodes: 1,
       settings: { ...SMALL_FILES, messageDelayLevel: DELAYS },
+      later: [NODE],
     })
     let stores: ReadonlyMap<StoreName, ApacheStore> = new Map()
 
     before(async () => {
       const ends: (() => Promise<void>)[] = []
       const owner: Owner = { after: (end) => ends.push(end) }
-      await cluster().kill(NODE, 'SIGKILL')
-      const driver = newDriver(owner, cluster(), (home) => javaClient(version, home))
+      const driver = newDriver(owner, cluster(), (home) => javaClient(version, home), LIMIT_MS)
       try {
         stores = await makeStores(cluster(), NODE, version, driver)
       } finally {
@@ -52,14 +64,26 @@ for (const version of APACHE_VERSIONS) {
         assert.ok(store)
         const directory = cluster().storeOf(NODE)
         await cluster().kill(NODE, 'SIGKILL')
-        rmSync(directory, { recursive: true })
+        rmSync(directory, { recursive: true, force: true })
         copyStore(store.directory, directory)
         await cluster().restart(NODE)
-        await ContentReader.at(cluster().addressOf(NODE), async (reader) => {
-          assertSameContent(await reader.content(), store.content)
-          assert.deepEqual(await reader.consumerOffsets(), store.consumerOffsets)
+        const address = cluster().addressOf(NODE)
+        const consumerOffsets = comparableOffsets(store.consumerOffsets)
+        await ContentReader.at(address, async (reader) => {
+          const content = await reader.content()
+          assertSameContent(comparable(store.content, content), store.content)
+          assertHasFeatures(content, version, name)
+          assert.deepEqual(comparableOffsets(await reader.consumerOffsets()), consumerOffsets)
           await assertAllFound(reader, store.content)
+          await assertFoundByTime(reader, store.content)
         })
+        const manifest = join(cluster().directory, `${name}.manifest.json`)
+        const said = await verifiedByOthers(address, store.content, consumerOffsets, manifest)
+        if (said !== undefined) context.diagnostic(said)
+        const same = newDriver(context, cluster(), (home) => javaClient(version, home), LIMIT_MS)
+        const file = join(cluster().directory, `${name}.dump`)
+        const dump = await dumpOf(same, store.content, file, LOOKED_UP_EVERY)
+        assert.deepEqual(comparableDump(store.dump, dump), store.dump)
         const driver = newDriver(context, cluster(), (home) => javaClient('5.4.0', home))
         for (const one of store.written) await assertGoesOn(driver, one, store.content)
       })

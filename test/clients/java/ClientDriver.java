@@ -104,6 +104,12 @@ public final class ClientDriver {
         case "produce":
           producing.produce(arguments, answer);
           break;
+        case "transact":
+          Transacting.transact(nameServerOf(consuming), arguments, answer);
+          break;
+        case "dump":
+          Dumping.dump(nameServerOf(consuming), arguments, answer);
+          break;
         case "view":
           producing.view(arguments, answer);
           break;

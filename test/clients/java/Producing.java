@@ -23,6 +23,8 @@ final class Producing {
   /** Of the route; the client's own default is 30 s. */
   private static final int POLL_MS = 1_000;
 
+  private static final String COMPRESS_TYPE = "rocketmq.message.compressType";
+
   private final String nameServer;
   private final ConcurrentHashMap<String, DefaultMQProducer> producers = new ConcurrentHashMap<>();
 
@@ -71,6 +73,9 @@ final class Producing {
   void produce(ClientDriver.Arguments arguments, ClientDriver.Line answer) throws Exception {
     String mode = arguments.text("mode", "sync");
     String group = arguments.text("group", "producers");
+    // The client reads it when a producer is made: each kind has a group of its own.
+    String compressType = arguments.text("compress", "");
+    if (!compressType.isEmpty()) System.setProperty(COMPRESS_TYPE, compressType);
     Job job = new Job(producer(group, arguments.number("pollMs", POLL_MS)), arguments);
     switch (mode) {
       case "sync":
@@ -231,8 +236,9 @@ final class Producing {
           .put("key", messages.get(i).getKeys())
           .put("queue", result.getMessageQueue().getQueueId())
           .put("offset", result.getQueueOffset() + i)
-          .put("messageId", ids[i])
-          .put("offsetMessageId", offsetIds[i])
+          // An inner batch has one id.
+          .put("messageId", ids[Math.min(i, ids.length - 1)])
+          .put("offsetMessageId", offsetIds[Math.min(i, offsetIds.length - 1)])
           .say();
     }
   }
