@@ -26,6 +26,8 @@ const MAX_PER_DUTY = 64
 /** Pause after a write that was refused. */
 const RETRY_MS = 100
 const SKIP_SCAN_UNITS = 10_000
+/** Of an inner batch too: what is delivered gets one queue offset. */
+const NOT_DELIVERED: number = MessageSysFlag.TRANSACTION_MASK | MessageSysFlag.INNER_BATCH
 
 interface LevelState {
   readonly level: number
@@ -264,7 +266,7 @@ export class DelaySchedule {
         body: delayed.body,
         properties: delayed.propertiesText,
         flag: delayed.flag,
-        sysFlag: delayed.sysFlag & ~MessageSysFlag.TRANSACTION_MASK,
+        sysFlag: delayed.sysFlag & ~NOT_DELIVERED,
         bornTimestampMs: delayed.bornTimestampMs,
         bornHost: delayed.bornHost,
         reconsumeTimes: delayed.reconsumeTimes,

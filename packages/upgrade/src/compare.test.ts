@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileNameOfOffset, MessageSysFlag } from '@ringledger/protocol'
+import { encodeBatch, fileNameOfOffset, MessageSysFlag } from '@ringledger/protocol'
 import { type CopyVerdict, compareReports } from './compare.ts'
 import { firstDifference } from './first-difference.ts'
 import type { ProblemCode, StoreReport } from './report.ts'
@@ -155,9 +155,20 @@ test('9: messages that a 4.9 broker cannot read', async () => {
 })
 
 test('9: batches of a batch queue', async () => {
-  const properties = new Map([['INNER_NUM', '3']])
-  const batch = { topic: 'T', body: 'xyz', sysFlag: MessageSysFlag.INNER_BATCH, properties }
-  assert.deepEqual(await codes(store(layOut([...someMessages(9), batch]))), ['BATCH_QUEUES'])
+  const element = { flag: 0, body: Buffer.from('x'), properties: Buffer.alloc(0) }
+  const batch = {
+    topic: 'B',
+    body: encodeBatch([element, element, element]),
+    sysFlag: MessageSysFlag.INNER_BATCH,
+    properties: new Map([['INNER_NUM', '3']]),
+  }
+  const report = await survey(store(layOut([...someMessages(9), batch, batch])))
+  assert.deepEqual(
+    report.problems.map(({ code, blocks }) => [code, blocks]),
+    [['BATCH_QUEUES', false]],
+  )
+  const queue = report.queues.find(({ topic }) => topic === 'B')
+  assert.deepEqual([queue?.lastQueueOffset, queue?.messages, queue?.breaks], [5, 2, 0])
 })
 
 test('10: committed offsets ahead of the log', async () => {

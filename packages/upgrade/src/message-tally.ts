@@ -7,13 +7,12 @@ import {
   MessageSysFlag,
   msgMagic,
   msgPhysicalOffset,
-  msgPropertiesRange,
   msgQueueId,
   msgQueueOffset,
+  msgQueueOffsets,
   msgStoreTimestamp,
   msgSysFlag,
   msgTopicRange,
-  parseProperties,
   SystemTopic,
   transactionType,
 } from '@ringledger/protocol'
@@ -64,18 +63,11 @@ export function tallyMessage(tally: MessageTally, bytes: Buffer, start: number):
   }
   const queue = queueOf(tally, bytes, start)
   const queueOffset = msgQueueOffset(bytes, start)
-  const covers = (sysFlag & MessageSysFlag.INNER_BATCH) === 0 ? 1 : innerMessages(bytes, start)
+  const covers = (sysFlag & MessageSysFlag.INNER_BATCH) === 0 ? 1 : msgQueueOffsets(bytes, start)
   if (queue.messages > 0 && queueOffset !== queue.lastQueueOffset + 1) queue.breaks++
   if (queue.messages === 0) queue.firstQueueOffset = queueOffset
   queue.lastQueueOffset = queueOffset + covers - 1
   queue.messages++
-}
-
-/** How many queue offsets an inner batch takes (property INNER_NUM). */
-function innerMessages(bytes: Buffer, start: number): number {
-  const { start: from, end } = msgPropertiesRange(bytes, start)
-  const count = Number(parseProperties(bytes.toString('utf8', from, end)).get('INNER_NUM'))
-  return Number.isSafeInteger(count) && count > 0 ? count : 1
 }
 
 /** What finds the checked message at `start` again. */

@@ -61,8 +61,8 @@ function logProblems(report: Unjudged): Problem[] {
       code: 'BATCH_QUEUES',
       text: `${report.features.innerBatches} messages are batches of a batch queue (queue.type=BatchCQ)`,
       advice:
-        'let groups of these topics finish first and send nothing more to them: each batch is served ' +
-        'from its first offset only, and new messages would take offsets that its rest had',
+        'they are served whole; but what is sent to these topics from now on is stored message by ' +
+        'message, which batch queues of Apache do not show: then a rollback is refused',
       blocks: false,
     })
   }

@@ -9,6 +9,7 @@ import {
   fileNameOfOffset,
   messageParts,
   messageSize,
+  msgQueueOffsets,
   writePlainLogBlank,
 } from '@ringledger/protocol'
 
@@ -43,7 +44,6 @@ export function layOut(
   for (const [index, message] of messages.entries()) {
     const queue = `${message.topic}/${message.queueId ?? 0}`
     const queueOffset = queueOffsets.get(queue) ?? 0
-    queueOffsets.set(queue, queueOffset + 1)
     const encode = (physicalOffset: number): Buffer => {
       const times = { bornTimestampMs: 1_000_000 + index, storeTimestampMs: 1_000_000 + index }
       const parts = messageParts({ ...message, ...times, queueOffset, physicalOffset })
@@ -61,6 +61,7 @@ export function layOut(
     }
     offsets.push(file.offset + at)
     bytes.copy(file.bytes, at)
+    queueOffsets.set(queue, queueOffset + msgQueueOffsets(bytes, 0))
     at += bytes.length
   }
   return { files, offsets, endOffset: file.offset + at }

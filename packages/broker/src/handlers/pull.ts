@@ -6,8 +6,11 @@
  */
 import {
   ByteRange,
+  MessageSysFlag,
   msgQueueId,
   msgQueueOffset,
+  msgQueueOffsets,
+  msgSysFlag,
   msgTopicRange,
   PullSysFlag,
   ResponseCode,
@@ -145,10 +148,17 @@ function sendFound(checked: CheckedPull, ticket: Ticket, context: BrokerContext)
       return
     }
     bodyBytes += sizeBytes
+    const units = scan.units[at] as number
+    if (units > 1 && !isBatchOf(answer.bytes, target, scan.queueOffsets[at] as number, units)) {
+      const next = (scan.queueOffsets[at] as number) + 1
+      answer.commitShortened(pullAnswer(checked, ResponseCode.SUCCESS, 'FOUND', next), bodyBytes)
+      context.stats.pulled(pull.topic, pull.group, at + 1, bodyBytes)
+      return
+    }
   }
   answer.commit()
   context.offsets.notePull(pull.topic, pull.group, pull.queueId, scan.nextBeginOffset)
-  context.stats.pulled(pull.topic, pull.group, scan.count, bodyBytes)
+  context.stats.pulled(pull.topic, pull.group, scan.unitCount, bodyBytes)
 }
 
 /** The message that could not be read is told of when it is its turn. */
@@ -186,7 +196,9 @@ function isOfQueue(
   pull: { readonly topic: string; readonly queueId: number },
   queueOffset: number,
 ): boolean {
-  if (msgQueueOffset(bytes, start) === queueOffset && msgQueueId(bytes, start) === pull.queueId) {
+  const isOfOffset =
+    msgQueueOffset(bytes, start) === queueOffset || isBatchOf(bytes, start, queueOffset, 1)
+  if (isOfOffset && msgQueueId(bytes, start) === pull.queueId) {
     const topic = msgTopicRange(bytes, start, topicRange)
     if (topic.end - topic.start !== pull.topic.length) return pull.topic.startsWith(LMQ_PREFIX)
     let at = 0
@@ -194,6 +206,13 @@ function isOfQueue(
     if (at === pull.topic.length) return true
   }
   return pull.topic.startsWith(LMQ_PREFIX)
+}
+
+/** Whether the message is an inner batch that has `units` offsets from `queueOffset` on. */
+function isBatchOf(bytes: Buffer, start: number, queueOffset: number, units: number): boolean {
+  if ((msgSysFlag(bytes, start) & MessageSysFlag.INNER_BATCH) === 0) return false
+  const first = msgQueueOffset(bytes, start)
+  return queueOffset >= first && queueOffset + units <= first + msgQueueOffsets(bytes, start)
 }
 
 const topicRange = new ByteRange()

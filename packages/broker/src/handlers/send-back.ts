@@ -6,6 +6,7 @@ import {
   decodeMessage,
   extInt,
   extLong,
+  MessageSysFlag,
   offsetMessageIdOfHost,
   PropertyName,
   ResponseCode,
@@ -52,6 +53,13 @@ export const handleSendBack: Handler = (request, context) => {
     throw new RequestError(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${offset}`)
   }
   const original = decodeMessage(bytes, 0)
+  // What failed is one element: then the client sends that to the retry topic by itself.
+  if ((original.sysFlag & MessageSysFlag.INNER_BATCH) !== 0) {
+    throw new RequestError(
+      ResponseCode.SYSTEM_ERROR,
+      `the message at ${offset} is an inner batch, which cannot be given back as a whole`,
+    )
+  }
   const limit = maxReconsumeTimes(request, config)
   const dead = wantedLevel < 0 || original.reconsumeTimes >= limit
   const level = wantedLevel > 0 ? wantedLevel : FIRST_RETRY_LEVEL + original.reconsumeTimes

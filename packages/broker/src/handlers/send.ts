@@ -104,6 +104,14 @@ function checkKind({ send, properties }: PendingSend): void {
       'the broker sending transaction message is forbidden',
     )
   }
+  // Of a client's batch only the broker makes an inner batch; this one stores its elements.
+  const isInner = (send.sysFlag & MessageSysFlag.INNER_BATCH) !== 0
+  if (isInner || properties.has(PropertyName.INNER_NUM)) {
+    throw new RequestError(
+      ResponseCode.MESSAGE_ILLEGAL,
+      'the message is illegal, inner batches cannot be sent',
+    )
+  }
   if (properties.has(PropertyName.DELAY)) return
   if (TIMER_PROPERTIES.some((name) => properties.has(name))) {
     throw new RequestError(

@@ -11,7 +11,9 @@ describe('a damaged broker store', () => {
   test('one flipped bit in any consume queue is repaired, at the start or by the scrub', () => {
     inDirectory((directory) => {
       const world = new World()
-      for (let count = 0; count < 120; count++) world.send(count % 2 ? 'A' : 'B', count % 3, 40)
+      for (let count = 0; count < 120; count++) {
+        world.send(count % 2 ? 'A' : 'B', count % 3, 40, count % 10 === 3 ? 5 : 1)
+      }
       const { store } = openStore(directory, world)
       drain(store)
       store.close()

@@ -36,6 +36,7 @@ const step = fc.oneof(
       queueId: fc.nat(2),
       count: fc.integer({ min: 1, max: 40 }),
       bodyBytes: fc.nat(500),
+      elements: fc.constantFrom(1, 1, 2, 7, 60),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('topic' as const), topic: topicName }) },
@@ -79,7 +80,8 @@ class Run {
     switch (action.kind) {
       case 'send':
         for (let n = 0; n < action.count; n++) {
-          world.send(action.topic, action.queueId, action.bodyBytes)
+          const { topic, queueId, bodyBytes, elements } = action
+          world.send(topic, queueId, bodyBytes, topic === SystemTopic.SCHEDULE ? 1 : elements)
         }
         break
       case 'topic':

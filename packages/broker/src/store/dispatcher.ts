@@ -5,7 +5,13 @@
  * file that is damaged DamagedLogError, and may be called again once that is repaired.
  */
 import { LedgerError } from '@ringledger/base'
-import { type ConsumeQueueUnit, MIN_MESSAGE_BYTES, transactionType } from '@ringledger/protocol'
+import {
+  BATCH_ELEMENT_MIN_BYTES,
+  type ConsumeQueueUnit,
+  MessageSysFlag,
+  MIN_MESSAGE_BYTES,
+  transactionType,
+} from '@ringledger/protocol'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import { levelOfMark } from '../delay-levels.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
@@ -193,6 +199,7 @@ export class Dispatcher {
       this.#queues.obtain(topic === undefined ? plan.topicText : topic.topic, queueId)
     if (this.#jumps(queue, queueOffset)) return
     queue.append(queueOffset, message.physicalOffset, message.sizeBytes, tagsCode)
+    if ((message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0) this.#addBatch(queue)
     for (const also of plan.alsoIn) {
       this.#queues.append(
         also.topic,
@@ -208,6 +215,20 @@ export class Dispatcher {
     if (queue.waiters > 0) this.#listener.onMessage(queue, queueOffset, tagsCode)
   }
 
+  /** Each offset of an inner batch is the whole message: clients unwrap it. */
+  #addBatch(queue: ConsumeQueue): void {
+    const { message, tagsCode, queueOffsets, batchProblem } = this.#plan
+    const { queueOffset, physicalOffset, sizeBytes } = message
+    for (let at = queueOffset + 1; at < queueOffset + queueOffsets; at++) {
+      queue.append(at, physicalOffset, sizeBytes, tagsCode)
+    }
+    if (batchProblem === '') return
+    // It may have had more offsets than could be counted.
+    this.#walk.gapBytes += (sizeBytes * MIN_MESSAGE_BYTES) / BATCH_ELEMENT_MIN_BYTES
+    const { topic, queueId } = queue
+    this.#log(`the batch at ${physicalOffset} in ${topic}/${queueId}: ${batchProblem}`)
+  }
+
   /**
    * Headers in a plain log have no checksum. An offset further ahead than all that is missing could
    * account for is damage, and must not make the queue begin anew there.
@@ -218,10 +239,7 @@ export class Dispatcher {
     }
     const missing = queueOffset - queue.maxOffset
     if (missing <= 0) return false
-    const couldBeMissing = (this.#walk.gapBytes + this.#unknownGapBytes) / MIN_MESSAGE_BYTES
-    // An inner batch takes as many offsets as it has elements, of a byte at least.
-    queue.unitAt(queue.maxOffset - 1, this.#lastUnit)
-    if (missing <= couldBeMissing + this.#lastUnit.sizeBytes) return false
+    if (missing <= this.#couldBeMissing(queue)) return false
     this.#walk.gapBytes += this.#plan.entryBytes
     const { topic, queueId, maxOffset } = queue
     this.#log(
@@ -230,6 +248,18 @@ export class Dispatcher {
         'it is in no queue',
     )
     return true
+  }
+
+  /** How many offsets the messages of `queue` can have had that are missing. */
+  #couldBeMissing(queue: ConsumeQueue): number {
+    const gapBytes = this.#walk.gapBytes + this.#unknownGapBytes
+    const isBatch = (this.#plan.message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0
+    const unit = this.#lastUnit
+    const isKnown = queue.unitAt(queue.maxOffset - 1, unit)
+    const { physicalOffset } = unit
+    const endsWithBatch =
+      isKnown && queue.unitAt(queue.maxOffset - 2, unit) && unit.physicalOffset === physicalOffset
+    return gapBytes / (isBatch || endsWithBatch ? BATCH_ELEMENT_MIN_BYTES : MIN_MESSAGE_BYTES)
   }
 
   /**

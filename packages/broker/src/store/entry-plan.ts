@@ -10,6 +10,8 @@ import {
   entryPosition,
   entrySize,
   equalBytes,
+  innerBatchOffsets,
+  innerNumOf,
   javaHashCodeOfUtf8,
   MAGIC_BLANK,
   MAGIC_NORMAL,
@@ -52,6 +54,10 @@ export class EntryPlan {
   stateText = ''
   /** What the consume queue keeps: hash of the tag, or when a delayed message is due. */
   tagsCode = 0
+  /** Offsets of its queue that the message takes: an inner batch has one for each element. */
+  queueOffsets = 1
+  /** What an inner batch says of itself is not so; '' otherwise. */
+  batchProblem = ''
   /** Further queues that show the message (rocketmq-store.md §1.8); of old logs only. */
   readonly alsoIn: { topic: string; queueId: number; queueOffset: number }[] = []
   keyCount = 0
@@ -183,8 +189,23 @@ export class EntryPlan {
       name === SCHEDULE_TOPIC && message.delayEnd > message.delayStart
         ? this.#deliverTimeMs(bytes)
         : javaHashCodeOfUtf8(bytes, message.tagsStart, message.tagsEnd)
+    this.queueOffsets = 1
+    const isBatch = (message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0
+    // A delayed message is delivered by its unit, and once.
+    if (isBatch && name !== SCHEDULE_TOPIC) this.#lookBatch(bytes)
     const prefixHash = topic === undefined ? topicPrefixHash(name) : topic.keyPrefixHash
     this.#lookKeys(bytes, prefixHash)
+  }
+
+  #lookBatch(bytes: Buffer): void {
+    const { sysFlag, bodyStart, bodyEnd, innerNumStart, innerNumEnd } = this.message
+    const innerNum = bytes.toString('latin1', innerNumStart, innerNumEnd)
+    const count = innerBatchOffsets(sysFlag, bytes, bodyStart, bodyEnd, innerNum)
+    this.queueOffsets = count
+    this.batchProblem =
+      innerNumOf(innerNum) === count
+        ? ''
+        : `INNER_NUM is "${innerNum}", of ${count} elements in the body`
   }
 
   #lookKeys(bytes: Buffer, prefixHash: number): void {

@@ -22,13 +22,14 @@ export type ScanResult = 'ok' | 'size' | 'magic' | 'lengths' | 'position'
 const NAME_END = 1
 const VALUE_END = 2
 const NAMES: Record<
-  'tags' | 'keys' | 'uniqKey' | 'delay' | 'multiDispatch' | 'multiOffset',
+  'tags' | 'keys' | 'uniqKey' | 'delay' | 'innerNum' | 'multiDispatch' | 'multiOffset',
   Buffer
 > = {
   tags: Buffer.from('TAGS'),
   keys: Buffer.from('KEYS'),
   uniqKey: Buffer.from('UNIQ_KEY'),
   delay: Buffer.from('DELAY'),
+  innerNum: Buffer.from('INNER_NUM'),
   multiDispatch: Buffer.from('INNER_MULTI_DISPATCH'),
   multiOffset: Buffer.from('INNER_MULTI_QUEUE_OFFSET'),
 }
@@ -54,6 +55,8 @@ export class MessageScan {
   uniqKeyEnd = 0
   delayStart = 0
   delayEnd = 0
+  innerNumStart = 0
+  innerNumEnd = 0
   multiDispatchStart = 0
   multiDispatchEnd = 0
   multiOffsetStart = 0
@@ -103,6 +106,7 @@ export class MessageScan {
     this.keysEnd = this.keysStart = 0
     this.uniqKeyEnd = this.uniqKeyStart = 0
     this.delayEnd = this.delayStart = 0
+    this.innerNumEnd = this.innerNumStart = 0
     this.multiDispatchEnd = this.multiDispatchStart = 0
     this.multiOffsetEnd = this.multiOffsetStart = 0
     let nameStart = start
@@ -139,6 +143,12 @@ export class MessageScan {
         if (startsWith(bytes, nameStart, NAMES.uniqKey)) {
           this.uniqKeyStart = nameEnd + 1
           this.uniqKeyEnd = valueEnd
+        }
+        break
+      case 9:
+        if (startsWith(bytes, nameStart, NAMES.innerNum)) {
+          this.innerNumStart = nameEnd + 1
+          this.innerNumEnd = valueEnd
         }
         break
       case 20:

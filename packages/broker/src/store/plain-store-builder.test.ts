@@ -23,6 +23,7 @@ import {
   SystemTopic,
 } from '@ringledger/protocol'
 import { delayMark } from '../delay-levels.ts'
+import { defaultTopicConfig } from '../state/configs.ts'
 import { ReplicatedState } from '../state/replicated-state.ts'
 import { StateFiles } from '../state/state-files.ts'
 import { ConsumeQueues } from './consume-queues.ts'
@@ -30,6 +31,7 @@ import { KeyIndex } from './key-index.ts'
 import { PlainStoreBuilder, type PlainStoreBuilderOptions } from './plain-store-builder.ts'
 import { queueUnitsOf } from './sample-store.ts'
 import { StoppedQueues } from './stopped-queues.ts'
+import { batchBody } from './store-world-fake.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'plain-builder-'))
 after(() => rmSync(directory, { recursive: true }))
@@ -294,6 +296,27 @@ test('inner batches keep the queue that they had, and are refused where they hav
   world.add(batch, true)
   assert.throws(() => world.add(batch), { code: 'BAD_REQUEST', message: /has batch queues/ })
   world.builder.abandon()
+})
+
+test('a topic of batches gets no ordinary queue, with which Apache would not start', () => {
+  const world = new World()
+  const queues = new ConsumeQueues({
+    directory: join(world.source, 'consumequeue'),
+    fileBytes: 200,
+  })
+  // As our broker has them: a unit for each offset.
+  for (let offset = 0; offset < 3; offset++) queues.append('B', 0, offset, 0, 157, 0)
+  for (let offset = 0; offset < 3; offset++) queues.append('Gone', 0, offset, 50, 157, 0)
+  queues.close()
+  world.open({ logFirstOffset: 4096 })
+  const config = { ...defaultTopicConfig('Gone', 1), attributes: { 'queue.type': 'BatchCQ' } }
+  world.record({ kind: 'topic', config })
+  const sysFlag = MessageSysFlag.INNER_BATCH | MessageSysFlag.NEED_UNWRAP
+  world.add({ topic: 'B', sysFlag, body: batchBody(3, 0), queueOffset: 0 }, true)
+  const built = world.builder.finish(100_000)
+  world.builder.close()
+  assert.deepEqual([built.queues, built.shortQueues], [0, []])
+  assert.deepEqual(readdirSync(join(world.root, 'consumequeue')), [])
 })
 
 test('a queue file has the time of its last message, by which 4.9.4 looks times up', () => {

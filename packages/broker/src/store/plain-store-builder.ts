@@ -65,6 +65,8 @@ export interface BuiltStore {
 const DELIVERED_UNIT_BYTES = 8
 const APACHE_CHECKPOINT_BYTES = 4096
 const BATCH_QUEUES = 'batchconsumequeue'
+const QUEUE_TYPE = 'queue.type'
+const BATCH_QUEUE_TYPE = 'BatchCQ'
 /** In the source's `config/` and of no use to a plain store of other offsets. */
 const LEFT_OUT = /^(timercheck.*|.*\.tmp)$/
 
@@ -79,8 +81,11 @@ export class PlainStoreBuilder {
   readonly #deliveredEarly: Set<number>
   readonly #sourceQueues: StoppedQueues
   readonly #plan: EntryPlan
-  /** Topics of the source whose messages are found by batch queues. */
-  readonly #batchTopics: ReadonlySet<string>
+  /**
+   * Topics whose messages are found by batch queues: those that the source has, or whose batches
+   * were seen. Apache does not start when one of them has an ordinary queue.
+   */
+  readonly #batchTopics: Set<string>
   #lastStoreTimestampMs: number
 
   /** @throws LedgerError CORRUPT when the source's tables cannot be read, DISK_FULL, DISK_FAILED */
@@ -214,7 +219,8 @@ export class PlainStoreBuilder {
     this.#lastStoreTimestampMs = message.storeTimestampMs
     if (this.#options.dropTimers === true && name === SystemTopic.TIMER) return
     const isBatch = (message.sysFlag & MessageSysFlag.INNER_BATCH) !== 0
-    if (isBatch || this.#batchTopics.has(name)) {
+    if (isBatch) this.#batchTopics.add(name)
+    if (this.#hasBatchQueues(name)) {
       // The units are in the copied batch queue already.
       if (wasPlain) return
       throw new LedgerError(
@@ -234,6 +240,11 @@ export class PlainStoreBuilder {
     }
   }
 
+  #hasBatchQueues(topic: string): boolean {
+    if (this.#batchTopics.has(topic)) return true
+    return this.#state.topics.get(topic)?.attributes[QUEUE_TYPE] === BATCH_QUEUE_TYPE
+  }
+
   /** A delayed message keeps the time that it was given, whatever the levels are today. */
   #tagsCode(topic: string): number {
     const { message, tagsCode } = this.#plan
@@ -251,7 +262,7 @@ export class PlainStoreBuilder {
       const ours = this.#queues.maxOffset(topic, queueId)
       if (ours >= maxOffset) continue
       if (this.#options.dropTimers === true && topic === SystemTopic.TIMER) continue
-      if (this.#batchTopics.has(topic)) continue
+      if (this.#hasBatchQueues(topic)) continue
       if (ours > 0 || lastUnit.physicalOffset >= this.#options.logFirstOffset) {
         shortQueues.push(`${topic}/${queueId} ends at ${ours}, its old queue at ${maxOffset}`)
         continue

@@ -69,12 +69,17 @@ export class QueueRepair {
     const next = this.#look(position, end)
     const queue = this.#queueOfMessage()
     if (queue === undefined) return next
-    const { queueOffset } = this.#plan.message
-    const isStored = queueOffset >= queue.firstStoredOffset && queueOffset < queue.maxOffset
-    if (!isStored || this.#isUnitOfMessage(queue, queueOffset)) return next
-    // A queue offset is used again when its topic was deleted and made anew: then the unit stands
-    // for the later message, and rightly.
-    if (!this.#standsForItself(queue, queueOffset)) this.repairUnit(queue, queueOffset, end)
+    const { message, queueOffsets, tagsCode } = this.#plan
+    const { queueOffset, physicalOffset, sizeBytes } = message
+    const expected = { physicalOffset, sizeBytes, tagsCode }
+    const first = Math.max(queueOffset, queue.firstStoredOffset)
+    const last = Math.min(queueOffset + queueOffsets, queue.maxOffset)
+    for (let at = first; at < last; at++) {
+      // A queue offset is used again when its topic was deleted and made anew: then the unit stands
+      // for the later message, and rightly.
+      if (this.#isSame(queue, at, expected) || this.#standsForItself(queue, at)) continue
+      this.repairUnit(queue, at, end)
+    }
     return next
   }
 
@@ -104,13 +109,14 @@ export class QueueRepair {
   /** The newest message of that offset: a topic that was made anew has given it more than once. */
   #search(queue: ConsumeQueue, queueOffset: number, end: number): ConsumeQueueUnit | undefined {
     const from = this.#goodPosition(queue, queueOffset, -1) ?? this.#options.queues.logMinPosition
-    const to = this.#goodPosition(queue, queueOffset, 1) ?? end
+    // That one, too: of an inner batch both units may be.
+    const last = this.#goodPosition(queue, queueOffset, 1) ?? end - 1
     let found: ConsumeQueueUnit | undefined
     let position = from
-    while (position < to && position - from < MAX_SEARCH_BYTES) {
+    while (position <= last && position - from < MAX_SEARCH_BYTES) {
       const next = this.#look(position, end)
       const { message, tagsCode } = this.#plan
-      if (this.#queueOfMessage() === queue && message.queueOffset === queueOffset) {
+      if (this.#queueOfMessage() === queue && this.#isOfMessage(queueOffset)) {
         const { physicalOffset, sizeBytes } = message
         found = { physicalOffset, sizeBytes, tagsCode }
       }
@@ -127,6 +133,13 @@ export class QueueRepair {
   #queueOfMessage(): ConsumeQueue | undefined {
     const { kind, topic, message } = this.#plan
     return kind === PlanKind.MESSAGE ? topic?.queues.get(message.queueId) : undefined
+  }
+
+  /** Whether the message looked at last takes `queueOffset`; an inner batch takes several. */
+  #isOfMessage(queueOffset: number): boolean {
+    const { message, queueOffsets } = this.#plan
+    const first = message.queueOffset
+    return queueOffset >= first && queueOffset < first + queueOffsets
   }
 
   /** Whether the unit of `queueOffset` says what the message looked at last says. */
@@ -157,8 +170,7 @@ export class QueueRepair {
       if (error instanceof LedgerError && error.code === 'CORRUPT') return false
       throw error
     }
-    const isItsMessage = this.#plan.message.queueOffset === queueOffset
-    if (this.#queueOfMessage() !== queue || !isItsMessage) return false
+    if (this.#queueOfMessage() !== queue || !this.#isOfMessage(queueOffset)) return false
     return this.#isUnitOfMessage(queue, queueOffset)
   }
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { javaHashCode, SystemTopic } from '@ringledger/protocol'
+import { encodeBatch, javaHashCode, MessageSysFlag, SystemTopic } from '@ringledger/protocol'
 import { encodeStateMessage, type StateRecord } from '../state/records.ts'
 import { BrokerStore } from './broker-store.ts'
 import type { ConsumeQueue } from './consume-queue.ts'
@@ -13,6 +13,15 @@ import { FakeLog } from './log-fake.ts'
 
 export const HOST: Buffer = Buffer.from([127, 0, 0, 1, 0, 0, 42, 159])
 export const LEVELS_MS: readonly number[] = [1000, 5000]
+
+export const INNER_BATCH_FLAGS: number = MessageSysFlag.INNER_BATCH | MessageSysFlag.NEED_UNWRAP
+
+/** The body of an inner batch, of about `bodyBytes`. */
+export function batchBody(elements: number, bodyBytes: number): Buffer {
+  const body = Buffer.alloc(Math.floor(bodyBytes / elements), 1)
+  const element = { flag: 0, body, properties: Buffer.alloc(0) }
+  return encodeBatch(new Array(elements).fill(element))
+}
 
 export interface Expected {
   topic: string
@@ -35,7 +44,8 @@ export class World {
     this.log = new FakeLog({ segmentBytes: 16_384, arenaBytes: 36_864, maxEntryBytes: 8192 })
   }
 
-  send(topic: string, queueId: number, bodyBytes: number): void {
+  /** With more than one of `elements` it is an inner batch. */
+  send(topic: string, queueId: number, bodyBytes: number, elements = 1): void {
     const number = this.#count++
     const queue = `${topic}/${queueId}`
     const queueOffset = this.offsets.get(queue) ?? 0
@@ -47,6 +57,7 @@ export class World {
       `UNIQ_KEY\u0001U${number}`,
       ...(keys.length > 0 ? [`KEYS\u0001${keys.join(' ')}`] : []),
       ...(tag === '' ? [] : [`TAGS\u0001${tag}`]),
+      ...(elements > 1 ? [`INNER_NUM\u0001${elements}`, `INNER_BASE\u0001${queueOffset}`] : []),
       ...(isDelayed ? [`DELAY\u0001${(number % 4) + 1}`] : []),
     ]
     const physicalOffset = this.log.append({
@@ -54,15 +65,18 @@ export class World {
       queueId,
       queueOffset,
       storeTimestampMs,
-      body: Buffer.alloc(bodyBytes, number),
+      sysFlag: elements > 1 ? INNER_BATCH_FLAGS : 0,
+      body: elements > 1 ? batchBody(elements, bodyBytes) : Buffer.alloc(bodyBytes, number),
       properties: properties.join('\u0002'),
     })
-    this.offsets.set(queue, queueOffset + 1)
+    this.offsets.set(queue, queueOffset + elements)
     const tagsCode = isDelayed
       ? storeTimestampMs + LEVELS_MS[Math.min(number % 4, 1)]!
       : javaHashCode(tag)
-    const expected = { topic, queueId, queueOffset, physicalOffset, tagsCode }
-    this.messages.push({ ...expected, keys: [`U${number}`, ...keys] })
+    const expected = { topic, queueId, physicalOffset, tagsCode, keys: [`U${number}`, ...keys] }
+    for (let at = queueOffset; at < queueOffset + elements; at++) {
+      this.messages.push({ ...expected, queueOffset: at })
+    }
   }
 
   /** A message that no queue shows. */

@@ -5,7 +5,8 @@
  */
 import { LedgerError } from '@ringledger/base'
 
-const FIXED_BYTES = 22
+/** Of an element with neither body nor properties. */
+export const BATCH_ELEMENT_MIN_BYTES = 22
 const FLAG_AT = 12
 const BODY_LENGTH_AT = 16
 const BODY_AT = 20
@@ -21,13 +22,14 @@ export type BatchVisitor = (
 
 /** Total size of the element at `at`, or -1 when it is malformed or does not fit before `end`. */
 function elementBytes(bytes: Buffer, at: number, end: number): number {
-  if (end - at < FIXED_BYTES) return -1
+  if (end - at < BATCH_ELEMENT_MIN_BYTES) return -1
   const totalBytes = bytes.readInt32BE(at)
   const bodyBytes = bytes.readInt32BE(at + BODY_LENGTH_AT)
-  if (bodyBytes < 0 || bodyBytes > end - at - FIXED_BYTES) return -1
+  if (bodyBytes < 0 || bodyBytes > end - at - BATCH_ELEMENT_MIN_BYTES) return -1
   const propertiesBytes = bytes.readInt16BE(at + BODY_AT + bodyBytes)
-  if (propertiesBytes < 0 || propertiesBytes > end - at - FIXED_BYTES - bodyBytes) return -1
-  return totalBytes === FIXED_BYTES + bodyBytes + propertiesBytes ? totalBytes : -1
+  if (propertiesBytes < 0 || propertiesBytes > end - at - BATCH_ELEMENT_MIN_BYTES - bodyBytes)
+    return -1
+  return totalBytes === BATCH_ELEMENT_MIN_BYTES + bodyBytes + propertiesBytes ? totalBytes : -1
 }
 
 /** Number of elements in `bytes[start..end)`; -1 when any is malformed. */
@@ -74,7 +76,7 @@ export interface BatchElement {
 export function encodeBatch(elements: readonly BatchElement[]): Buffer {
   return Buffer.concat(
     elements.map(({ flag, body, properties }) => {
-      const element = Buffer.alloc(FIXED_BYTES + body.length + properties.length)
+      const element = Buffer.alloc(BATCH_ELEMENT_MIN_BYTES + body.length + properties.length)
       element.writeInt32BE(element.length, 0)
       element.writeInt32BE(flag, FLAG_AT)
       element.writeInt32BE(body.length, BODY_LENGTH_AT)
