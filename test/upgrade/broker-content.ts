@@ -225,19 +225,33 @@ function unplaced(content: BrokerContent): BrokerContent {
   )
 }
 
-/** Every message is found by its place in the log, by its unique key and by each of its keys. */
+/** By unique key a broker of 4.9.4 finds the last so many; others find more. */
+const FOUND_AT_LEAST = 32
+
+/**
+ * Every message is found by its place in the log, by its unique key and by each of its keys; of one
+ * that a client sent again and again, for it got no answer, the last ones are.
+ */
 export async function assertAllFound(reader: ContentReader, content: BrokerContent): Promise<void> {
-  for (const message of allOf(content)) {
+  const all = allOf(content)
+  const copies = new Map<string | undefined, number>()
+  for (const { properties } of all) {
+    const uniqueKey = properties.get(PropertyName.UNIQ_KEY)
+    copies.set(uniqueKey, (copies.get(uniqueKey) ?? 0) + 1)
+  }
+  for (const message of all) {
     const { topic, physicalOffset, properties } = message
     assert.deepEqual(await reader.byOffset(topic, physicalOffset), message)
     const uniqueKey = properties.get(PropertyName.UNIQ_KEY)
+    const assertAmong = (found: readonly number[], what: string): void => {
+      const isOneOfMany = copies.get(uniqueKey)! > FOUND_AT_LEAST && found.length >= FOUND_AT_LEAST
+      assert.ok(isOneOfMany || found.includes(physicalOffset), `${topic}: ${what}`)
+    }
     if (uniqueKey !== undefined) {
-      const byUniqueKey = await reader.byKey(topic, uniqueKey, true)
-      assert.ok(byUniqueKey.includes(physicalOffset), `${topic}: unique key ${uniqueKey}`)
+      assertAmong(await reader.byKey(topic, uniqueKey, true), `unique key ${uniqueKey}`)
     }
     for (const key of properties.get(PropertyName.KEYS)?.split(' ') ?? []) {
-      const found = await reader.byKey(topic, key, false)
-      assert.ok(found.includes(physicalOffset), `${topic}: key ${key}`)
+      assertAmong(await reader.byKey(topic, key, false), `key ${key}`)
     }
   }
 }
