@@ -32,6 +32,11 @@ export function defaultTopicConfig(topicName: string, queueNums = 8, perm = 6): 
   }
 }
 
+/** Apache keeps the queues of such a topic in another format (rocketmq-store.md §2.3). */
+export function isBatchTopic(config: TopicConfig | undefined): boolean {
+  return config?.attributes['queue.type'] === 'BatchCQ'
+}
+
 export function defaultGroupConfig(groupName: string): GroupConfig {
   return {
     groupName,

@@ -48,9 +48,9 @@ function shown(store: BrokerStore): unknown {
   }
 }
 
-/** Messages of two queues, one of them idle since the beginning, and tables. */
+/** Messages of two queues, one of them idle since the beginning, and tables; some are batches. */
 function grow(world: World, count: number): void {
-  for (let n = 0; n < count; n++) world.send('Busy', 0, 400)
+  for (let n = 0; n < count; n++) world.send('Busy', 0, 400, n % 5 === 4 ? 9 : 1)
 }
 
 function begin(world: World): void {

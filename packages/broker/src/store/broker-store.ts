@@ -9,6 +9,7 @@ import { assert } from '@ringledger/base'
 import { isNoSpace, onDisk } from '@ringledger/base/internal'
 import type { LogArena } from 'sharedarraybuffer-ringbuffer'
 import type { DelayProgress } from '../delay-progress.ts'
+import { isBatchTopic } from '../state/configs.ts'
 import type { StateRecord } from '../state/records.ts'
 import type { ReplicatedState, StateLimits } from '../state/replicated-state.ts'
 import { ApacheMarks } from './apache-marks.ts'
@@ -164,6 +165,7 @@ export class BrokerStore {
     this.rebuilding = recovered.rebuilt && logEndPosition > logFirstPosition
     this.#keeper = this.#makeKeeper(log)
     this.state = this.#keeper.state
+    this.queues.isBatchTopic = (topic) => isBatchTopic(this.state.topics.get(topic))
     this.delayProgress = this.#keeper.delayProgress
     this.#dispatcher = new Dispatcher({
       arena,

@@ -1,6 +1,14 @@
 /** Consume queues against a model: random appends, reads, flushes, crashes and re-dispatch. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -276,6 +284,41 @@ describe('consume queues', () => {
       queues.append('T', 1, 0, 5000, 5, 0)
       assert.deepEqual(allUnits(queues, 'T', 1), [[0, 5000, 5, 0]])
       queues.close()
+    })
+  })
+
+  test('queues of batch topics stand apart, whenever it is known which are', () => {
+    inDirectory((directory) => {
+      const namesOf = (topic: string): string[] => readdirSync(join(directory, topic)).sort()
+      const fill = (queues: ConsumeQueues, topic: string, queueId: number): void => {
+        for (let offset = 0; offset < 25; offset++) {
+          queues.append(topic, queueId, offset, 100 * offset, 100, 0)
+        }
+      }
+      const first = opened(directory, 0)
+      fill(first, 'Late', 0)
+      first.isBatchTopic = (topic) => topic !== 'T'
+      for (const topic of ['Batch', 'T']) fill(first, topic, 1)
+      first.flush()
+      assert.deepEqual(namesOf('Batch'), ['b1'])
+      assert.deepEqual(namesOf('Late'), ['0'])
+      fill(first, 'Late', 1)
+      first.close()
+      assert.deepEqual(namesOf('Late'), ['b0', 'b1'])
+      assert.deepEqual(namesOf('T'), ['1'])
+      // As a kill leaves it while a queue is named.
+      renameSync(join(directory, 'Late', 'b1'), join(directory, 'Late', '1'))
+      const again = opened(directory, 2500)
+      assert.deepEqual(again.totals, { units: 100, queues: 4 })
+      assert.deepEqual(allUnits(again, 'Late', 1), allUnits(again, 'T', 1))
+      fill(again, 'Late', 2)
+      again.deleteTopic('Batch')
+      fill(again, 'Batch', 0)
+      again.close()
+      assert.deepEqual(namesOf('Late'), ['b0', 'b1', 'b2'])
+      assert.deepEqual(namesOf('Batch'), ['0'])
+      cpSync(join(directory, 'Late', 'b0'), join(directory, 'Late', '0'), { recursive: true })
+      assert.throws(() => opened(directory, 2500), { code: 'CORRUPT', message: /are one queue/ })
     })
   })
 

@@ -3,19 +3,25 @@
  * in small steps. Owns the directory `consumequeue`; a handle stays valid until its topic is
  * deleted.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, LedgerError } from '@ringledger/base'
 import { onDisk, syncDirectory } from '@ringledger/base/internal'
 import { ConsumeQueue, type UnitVisitor } from './consume-queue.ts'
 import { recoverQueue } from './queue-recovery.ts'
 import type { TimeBoundary } from './queue-search.ts'
-import { QueueStorage, type QueueStorageOptions } from './queue-storage.ts'
+import { APART_PREFIX, QueueStorage, type QueueStorageOptions } from './queue-storage.ts'
 import { type TopicQueues, TopicQueueTable } from './topic-queue-table.ts'
 
 const TRASH_SUFFIX = '.deleted'
+const QUEUE_NAME = /^\d{1,9}$/
+const APART_NAME = /^b\d{1,9}$/
 
 export class ConsumeQueues {
+  /**
+   * Whether a topic's attributes say that Apache has batch queues for it (`queue.type=BatchCQ`).
+   */
+  isBatchTopic: (topic: string) => boolean = () => false
   readonly #storage: QueueStorage
   readonly #table = new TopicQueueTable()
   #flushing: ConsumeQueue[] = []
@@ -61,10 +67,8 @@ export class ConsumeQueues {
   recover(limitPosition: number, pagesTrusted: boolean, ends?: ReadonlyMap<string, number>): void {
     const { directory } = this.#storage
     for (const topic of directoriesIn(directory)) {
-      for (const name of directoriesIn(join(directory, topic))) {
-        const queueId = /^\d{1,9}$/.test(name) ? Number(name) : -1
-        if (queueId < 0) continue
-        const path = join(directory, topic, name)
+      for (const queueId of this.#queueIdsOf(topic)) {
+        const path = this.#storage.queueDirectory(topic, queueId)
         const end = ends === undefined ? Number.POSITIVE_INFINITY : (ends.get(path) ?? 0)
         const found = recoverQueue(this.#storage, path, limitPosition, pagesTrusted, end)
         if (found !== undefined) this.obtain(topic, queueId).restore(found.first, found.max)
@@ -76,6 +80,7 @@ export class ConsumeQueues {
   clear(): void {
     for (const queue of this.#table.all()) queue.drop()
     this.#table.clear()
+    this.#storage.batchTopics.clear()
     this.#forgetLists()
     onDisk('removal of the consume queues', () => {
       rmSync(this.#storage.directory, { recursive: true, force: true })
@@ -94,6 +99,7 @@ export class ConsumeQueues {
     const known = this.find(topic, queueId)
     if (known !== undefined) return known
     checkName(topic, queueId)
+    if (!this.hasTopic(topic) && this.isBatchTopic(topic)) this.#storage.batchTopics.add(topic)
     const queue = new ConsumeQueue(this.#storage, topic, queueId)
     this.#table.add(topic).queues.set(queueId, queue)
     return queue
@@ -170,6 +176,7 @@ export class ConsumeQueues {
     if (queues === undefined) return
     for (const queue of queues.queues.values()) queue.drop()
     this.#table.remove(topic)
+    this.#storage.batchTopics.delete(topic)
     const path = join(this.#storage.directory, topic)
     onDisk(`removal of the queues of ${topic}`, () => {
       if (statSync(path, { throwIfNoEntry: false }) === undefined) return
@@ -231,11 +238,41 @@ export class ConsumeQueues {
   close(): void {
     this.flush()
     this.abandon()
+    // Of these it was not known when they were made: a member may get topics after their messages.
+    const known = new Set<string>()
+    for (const { topic } of this.#table.all()) known.add(topic)
+    for (const topic of known) if (this.isBatchTopic(topic)) this.#setApart(topic)
   }
 
   /** Closes every file and writes nothing. */
   abandon(): void {
     this.#storage.files.closeAll()
+  }
+
+  /** The ids of the topic's queues that are in files; none of a topic's stand as Apache's alone. */
+  #queueIdsOf(topic: string): number[] {
+    const path = join(this.#storage.directory, topic)
+    const isApart = directoriesIn(path).some((name) => APART_NAME.test(name))
+    if (isApart) this.#setApart(topic)
+    return directoriesIn(path)
+      .filter((name) => (isApart ? APART_NAME : QUEUE_NAME).test(name))
+      .map((name) => Number(isApart ? name.slice(APART_PREFIX.length) : name))
+  }
+
+  /** The directories of the topic's queues get names that Apache passes over. */
+  #setApart(topic: string): void {
+    const { directory, batchTopics } = this.#storage
+    batchTopics.add(topic)
+    const path = join(directory, topic)
+    if (!existsSync(path)) return
+    for (const name of directoriesIn(path)) {
+      if (!QUEUE_NAME.test(name)) continue
+      const target = this.#storage.queueDirectory(topic, Number(name))
+      if (existsSync(target)) {
+        throw new LedgerError('CORRUPT', `${join(path, name)} and ${target} are one queue`)
+      }
+      onDisk(`naming of ${target}`, () => renameSync(join(path, name), target))
+    }
   }
 
   #trashPath(): string {

@@ -1,6 +1,14 @@
 /** Inner batches that a real 5.4.0 store holds (sample lib-5.4.0, topic BcqTopic, 4 + 5 + 6). */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -71,6 +79,22 @@ describe('inner batches of an old store', () => {
       }
     })
   }
+
+  test('have a queue that Apache passes over when it loads, where it is known to have its own', () => {
+    const sample = copy()
+    const topics = { [TOPIC]: { topicName: TOPIC, attributes: { 'queue.type': 'BatchCQ' } } }
+    mkdirSync(join(sample.root, 'config'))
+    writeFileSync(
+      join(sample.root, 'config', 'topics.json'),
+      JSON.stringify({ topicConfigTable: topics }),
+    )
+    for (const _ of ['first start', 'next start']) {
+      const { store } = openPlain(sample)
+      assert.deepEqual(firstOffsets(store), offsetsOf(batches))
+      store.close()
+      assert.deepEqual(readdirSync(join(sample.root, 'consumequeue', TOPIC)), ['b0'])
+    }
+  })
 
   test('are found by time, at their first offset', () => {
     const { store } = openPlain(copy())

@@ -13,6 +13,7 @@ import { onDisk, syncDirectory, writeFully } from '@ringledger/base/internal'
 import { CQ_FILLER_SIZE, MessageSysFlag, SystemTopic, setInt64 } from '@ringledger/protocol'
 import { levelOfMark, queueOffsetOfMark } from '../delay-levels.ts'
 import { DelayProgress } from '../delay-progress.ts'
+import { isBatchTopic } from '../state/configs.ts'
 import { decodeStateRecord } from '../state/records.ts'
 import { ReplicatedState } from '../state/replicated-state.ts'
 import { StateFiles } from '../state/state-files.ts'
@@ -65,8 +66,6 @@ export interface BuiltStore {
 const DELIVERED_UNIT_BYTES = 8
 const APACHE_CHECKPOINT_BYTES = 4096
 const BATCH_QUEUES = 'batchconsumequeue'
-const QUEUE_TYPE = 'queue.type'
-const BATCH_QUEUE_TYPE = 'BatchCQ'
 /** In the source's `config/` and of no use to a plain store of other offsets. */
 const LEFT_OUT = /^(timercheck.*|.*\.tmp)$/
 
@@ -242,7 +241,7 @@ export class PlainStoreBuilder {
 
   #hasBatchQueues(topic: string): boolean {
     if (this.#batchTopics.has(topic)) return true
-    return this.#state.topics.get(topic)?.attributes[QUEUE_TYPE] === BATCH_QUEUE_TYPE
+    return isBatchTopic(this.#state.topics.get(topic))
   }
 
   /** A delayed message keeps the time that it was given, whatever the levels are today. */

@@ -14,6 +14,8 @@ export const DEFAULT_CONSUME_QUEUE_FILE_BYTES = 6_000_000
 const DEFAULT_MAX_OPEN_FILES = 256
 const DEFAULT_BUFFER_LIMIT_BYTES = 16 * 1024 * 1024
 const SCRATCH_UNITS = 800
+/** Before the queue id, in the directory name of a queue that Apache is not to load. */
+export const APART_PREFIX = 'b'
 
 /** Memory to read units into; one per nesting level, because a visitor may read another queue. */
 export interface Scratch {
@@ -48,6 +50,12 @@ export class QueueStorage {
   unwritten: ConsumeQueue[] = []
   /** Queues with file bytes that were not synced. */
   unsynced: ConsumeQueue[] = []
+  /**
+   * Topics of batch queues: Apache has theirs in `batchconsumequeue` and does not start when an
+   * ordinary queue of one is in `consumequeue`; a directory there whose name is no number it passes
+   * over.
+   */
+  readonly batchTopics: Set<string> = new Set()
   readonly #scratch: Scratch[] = []
   #scratchDepth = 0
 
@@ -67,17 +75,18 @@ export class QueueStorage {
   }
 
   queueDirectory(topic: string, queueId: number): string {
-    return join(this.directory, topic, String(queueId))
+    const prefix = this.batchTopics.has(topic) ? APART_PREFIX : ''
+    return join(this.directory, topic, `${prefix}${queueId}`)
   }
 
   /** The directories whose entries lead to a queue's files. */
   directoriesOf(topic: string, queueId: number): string[] {
     const ofTopic = join(this.directory, topic)
-    return [join(ofTopic, String(queueId)), ofTopic, this.directory]
+    return [this.queueDirectory(topic, queueId), ofTopic, this.directory]
   }
 
   filePath(topic: string, queueId: number, fileStart: number): string {
-    return join(this.directory, topic, String(queueId), fileNameOfOffset(fileStart))
+    return join(this.queueDirectory(topic, queueId), fileNameOfOffset(fileStart))
   }
 
   /** Byte offset of the file that holds a unit. */
