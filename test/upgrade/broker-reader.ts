@@ -68,7 +68,7 @@ export class BrokerReader {
   /** Every message of a queue, from its minimum to its maximum. */
   async queue(topic: string, queueId: number): Promise<StoredMessage[]> {
     const place = { topic, queueId: String(queueId) }
-    const end = await this.#number(RequestCode.GET_MAX_OFFSET, place)
+    const end = await this.maxOffset(topic, queueId)
     let next = await this.#number(RequestCode.GET_MIN_OFFSET, place)
     const messages: StoredMessage[] = []
     while (next < end) {
@@ -82,6 +82,10 @@ export class BrokerReader {
       assert.ok(next > before, `${topic}/${queueId} stands at ${before} of ${end}`)
     }
     return messages
+  }
+
+  async maxOffset(topic: string, queueId: number): Promise<number> {
+    return await this.#number(RequestCode.GET_MAX_OFFSET, { topic, queueId: String(queueId) })
   }
 
   /** The message with that queue offset. */

@@ -34,14 +34,17 @@ export interface SampleStore {
   readonly settings: Readonly<Record<string, string>>
 }
 
-export function sampleStore(name: 'plain-4.9.4' | 'kill9-5.4.0'): SampleStore {
-  const manifest = JSON.parse(readFileSync(join(TESTDATA, `${name}.manifest.json`), 'utf8'))
+export type SampleName = 'plain-4.9.4' | 'kill9-5.4.0' | 'dledger-5.4.0' | 'lib-5.4.0'
+
+export function sampleStore(name: SampleName): SampleStore {
+  const manifest = JSON.parse(readFileSync(manifestPath(name), 'utf8'))
   const { mappedFileSizeCommitLog, mappedFileSizeConsumeQueue, maxHashSlotNum, maxIndexNum } =
     manifest.meta as Record<string, string>
   return {
     name,
     messages: manifest.messages,
-    offsets: manifest.consumerOffset.offsetTable,
+    // The store that Apache's library wrote without a broker has no groups.
+    offsets: manifest.consumerOffset?.offsetTable ?? {},
     segmentBytes: Number(mappedFileSizeCommitLog),
     settings: {
       mappedFileSizeCommitLog: String(mappedFileSizeCommitLog),
@@ -51,6 +54,10 @@ export function sampleStore(name: 'plain-4.9.4' | 'kill9-5.4.0'): SampleStore {
       maxMessageSize: '65536',
     },
   }
+}
+
+export function manifestPath(name: SampleName): string {
+  return join(TESTDATA, `${name}.manifest.json`)
 }
 
 /** Unpacks the store so that `root` is its storePathRootDir. */

@@ -5,6 +5,8 @@
 
 export const RETRY_TOPIC_PREFIX = '%RETRY%'
 export const DLQ_TOPIC_PREFIX = '%DLQ%'
+/** Of light message queues. */
+export const LIGHT_TOPIC_PREFIX = '%LMQ%'
 export const MAX_TOPIC_LENGTH = 127
 export const MAX_RETRY_TOPIC_LENGTH = 255
 export const MAX_GROUP_LENGTH = 120

@@ -8,6 +8,7 @@ import {
   requireExt,
 } from '@ringledger/protocol'
 import type { BrokerContext, Handler } from '../context.ts'
+import { topicToRead } from '../light-topics.ts'
 import { appendFailure } from '../put-message.ts'
 import { RequestError, SUCCESS } from '../request.ts'
 import { changeError, failureAnswer } from './failures.ts'
@@ -51,7 +52,7 @@ export const handleUpdateOffset: Handler = ({ ext, ticket }, context) => {
   if (context.subscriptionGroups.get(group) === undefined) {
     throw new RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} not exist!`)
   }
-  const config = context.topics.get(topic)
+  const config = topicToRead(context, topic)
   if (config === undefined) {
     throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} not exist!`)
   }

@@ -13,6 +13,7 @@ import {
 } from '@ringledger/protocol'
 import type { BrokerContext } from '../context.ts'
 import { BROADCASTING } from '../groups.ts'
+import { topicToRead } from '../light-topics.ts'
 import { type BrokerRequest, RequestError } from '../request.ts'
 import type { GroupConfig, TopicConfig } from '../state/configs.ts'
 import { isTagExpression, type Subscription, tagSubscription } from '../subscription.ts'
@@ -112,7 +113,7 @@ function checkQueue(
   request: BrokerRequest,
   context: BrokerContext,
 ): TopicConfig {
-  const topic = context.topics.get(pull.topic)
+  const topic = topicToRead(context, pull.topic)
   if (topic === undefined) throw topicMissing(pull.topic)
   if (!isReadable(topic.perm)) {
     throw new PullForbidden(

@@ -17,6 +17,7 @@ import {
 } from '@ringledger/protocol'
 import { BodyAnswer } from '../answer-frames.ts'
 import type { BrokerContext, Handler } from '../context.ts'
+import { isLightTopic, topicToRead } from '../light-topics.ts'
 import type { Answer, BrokerRequest, Ticket } from '../request.ts'
 import type { GroupConfig, TopicConfig } from '../state/configs.ts'
 import { failureAnswer } from './failures.ts'
@@ -119,7 +120,7 @@ function holdPull(checked: CheckedPull, ticket: Ticket, context: BrokerContext):
 function resumePull(checked: CheckedPull, ticket: Ticket, context: BrokerContext): void {
   let answer: Answer | undefined
   try {
-    const known = context.topics.get(checked.pull.topic)
+    const known = topicToRead(context, checked.pull.topic)
     if (known === undefined) throw topicMissing(checked.pull.topic)
     answer = answerPull({ ...checked, topic: known }, ticket, context, context.held.stopped)
   } catch (error) {
@@ -200,12 +201,12 @@ function isOfQueue(
     msgQueueOffset(bytes, start) === queueOffset || isBatchOf(bytes, start, queueOffset, 1)
   if (isOfOffset && msgQueueId(bytes, start) === pull.queueId) {
     const topic = msgTopicRange(bytes, start, topicRange)
-    if (topic.end - topic.start !== pull.topic.length) return pull.topic.startsWith(LMQ_PREFIX)
+    if (topic.end - topic.start !== pull.topic.length) return isLightTopic(pull.topic)
     let at = 0
     while (at < pull.topic.length && bytes[topic.start + at] === pull.topic.charCodeAt(at)) at++
     if (at === pull.topic.length) return true
   }
-  return pull.topic.startsWith(LMQ_PREFIX)
+  return isLightTopic(pull.topic)
 }
 
 /** Whether the message is an inner batch that has `units` offsets from `queueOffset` on. */
@@ -216,7 +217,6 @@ function isBatchOf(bytes: Buffer, start: number, queueOffset: number, units: num
 }
 
 const topicRange = new ByteRange()
-const LMQ_PREFIX = '%LMQ%'
 
 /** The answer ends before a message that could not be read; when it is the first, it says why. */
 function shortenedAnswer(checked: CheckedPull, readCount: number, context: BrokerContext): Answer {

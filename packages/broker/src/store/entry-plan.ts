@@ -13,6 +13,7 @@ import {
   innerBatchOffsets,
   innerNumOf,
   javaHashCodeOfUtf8,
+  LIGHT_TOPIC_PREFIX,
   MAGIC_BLANK,
   MAGIC_NORMAL,
   MessageSysFlag,
@@ -38,7 +39,6 @@ export type PlanKind = (typeof PlanKind)[keyof typeof PlanKind]
  * Keys of one message that are indexed; its properties have room for more, but no one needs them.
  */
 const MAX_KEYS = 1024
-const LMQ_PREFIX = '%LMQ%'
 const KEY_SEPARATOR = 0x20
 const UNKNOWN_LEVEL_DELAY_MS = 1000
 export const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
@@ -145,7 +145,7 @@ export class EntryPlan {
       const queueOffset = Number(offsets[at] || -1)
       const isQueue = /^(?!\.{1,2}$)[^/\\\0]+$/.test(name) && Number.isSafeInteger(queueOffset)
       if (!isQueue || queueOffset < 0) continue
-      const queueId = name.startsWith(LMQ_PREFIX) ? 0 : message.queueId
+      const queueId = name.startsWith(LIGHT_TOPIC_PREFIX) ? 0 : message.queueId
       this.alsoIn.push({ topic: name, queueId, queueOffset })
     }
   }
