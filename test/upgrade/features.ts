@@ -98,15 +98,22 @@ export function assertHasFeatures(content: BrokerContent, version: string, store
 /**
  * What a broker of Apache said before it stopped, in what ours says. 4.9.4 has queues of
  * transactions and lists none of them; each version asks for open ones once more when it stops in
- * order, and stores that. A batch queue ends here behind the first offset of its last batch
- * (docs/operate/upgrade.md).
+ * order, and stores that. In DLedger mode 5.4.0 counts each inner batch as one offset when it says
+ * where a queue ends; its client is given elements that lie behind that.
  */
-export function comparable(expected: BrokerContent, content: BrokerContent): BrokerContent {
+export function comparable(
+  expected: BrokerContent,
+  content: BrokerContent,
+  store: StoreName,
+): BrokerContent {
   const listed = [...content].filter(([name]) => expected.has(name) || !isOfTransactions(name))
   return new Map(
     listed.map(([name, queue]) => {
       const { end, messages } = expected.get(name) ?? queue
-      if (name.startsWith(BATCH_TOPIC)) return [name, { ...queue, end }]
+      if (store === 'dledger' && name.startsWith(BATCH_TOPIC)) {
+        assert.equal(queue.end, BATCHED)
+        return [name, { ...queue, end }]
+      }
       if (!isOfTransactions(name)) return [name, queue]
       return [name, { ...queue, end, messages: queue.messages.slice(0, messages.length) }]
     }),

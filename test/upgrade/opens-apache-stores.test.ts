@@ -71,7 +71,7 @@ for (const version of APACHE_VERSIONS) {
         const consumerOffsets = comparableOffsets(store.consumerOffsets)
         await ContentReader.at(address, async (reader) => {
           const content = await reader.content()
-          assertSameContent(comparable(store.content, content), store.content)
+          assertSameContent(comparable(store.content, content, name), store.content)
           assertHasFeatures(content, version, name)
           assert.deepEqual(comparableOffsets(await reader.consumerOffsets()), consumerOffsets)
           await assertAllFound(reader, store.content)

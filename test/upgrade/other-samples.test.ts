@@ -31,7 +31,9 @@ function writeTopics(store: string, topics: Iterable<string>): void {
   )
 }
 
-/** The library's only file is shorter than a broker may have them; it holds zeros behind the end. */
+/**
+ * The library's only file is shorter than a broker may have them; it holds zeros behind the end.
+ */
 const LENGTHENED_BYTES = 262_144
 
 function settingsOf(name: SampleName): Readonly<Record<string, string>> {
@@ -76,7 +78,8 @@ for (const [name, mode] of [
     test('every message is served by queue offset, offset id, key and time, after a kill -9 too', async (context) => {
       await use((reader) => reader.assertHolds(sample))
       const program = process.env.RMQLOAD
-      if (program !== undefined) {
+      // It reads what a client read when the sample was made; the library had none.
+      if (program !== undefined && name !== 'lib-5.4.0') {
         const words = ['-broker', cluster().addressOf('n0'), '-manifest', manifestPath(name)]
         const { code, stdout, stderr } = await runCommand(program, ['verify', ...words])
         context.diagnostic(stdout.trim())

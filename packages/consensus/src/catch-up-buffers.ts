@@ -30,7 +30,9 @@ export class CatchUpBuffers {
     return free?.buffer ?? regionBuffer(allocateRegion(Math.max(sizeBytes, LEAST_BYTES)))
   }
 
-  /** Its bytes were handed to the socket, which holds `addedBytes` more since: 0 if it took none. */
+  /**
+   * Its bytes were handed to the socket, which holds `addedBytes` more since: 0 if it took none.
+   */
   give(buffer: Buffer, addedBytes: number): void {
     this.#takenBytes += addedBytes
     this.#kept.push({ buffer, takenBytes: this.#takenBytes })
