@@ -5,7 +5,7 @@
  * one node on it in DLedger mode, and says when the first old and the first new message came.
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +22,8 @@ import {
 import { BrokerReader } from './broker-reader.ts'
 
 const GB = 1_000_000_000
+/** Of a check that says: this broker was killed. */
+const KILLED_STATUS = 3
 const { values } = parseArgs({
   options: {
     gb: { type: 'string', default: '10' },
@@ -50,7 +52,10 @@ function dropPageCache(): void {
 
 function check(store: string): void {
   const command = join(ROOT, 'packages/cli/bin/mqadmin.mjs')
-  execFileSync(process.execPath, [command, 'upgrade', 'check', store], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [command, 'upgrade', 'check', store], {
+    stdio: 'inherit',
+  })
+  assert.equal(status, KILLED_STATUS)
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'big-store-'))

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { encodeBatch, fileNameOfOffset, MessageSysFlag } from '@ringledger/protocol'
 import { type CopyVerdict, compareReports } from './compare.ts'
 import { firstDifference } from './first-difference.ts'
+import { reportsOfGroup } from './offsets-beyond.ts'
 import type { ProblemCode, StoreReport } from './report.ts'
 import {
   FAKE_SEGMENT_BYTES,
@@ -176,6 +177,35 @@ test('10: committed offsets ahead of the log', async () => {
     writeFileSync(join(root, 'config', 'consumerOffset.json'), '{"offsetTable":{"T@G":{0:2,1:99}}}')
   })
   assert.deepEqual(await codes(spoiled), ['OFFSETS_AHEAD'])
+})
+
+test('10: of a copy that lacks the end they may be, when the reference has those messages', async () => {
+  const reference = await survey(store(whole))
+  const short = layOut(someMessages(38))
+  const { queues } = await survey(store(short))
+  const queue = reference.queues.find(({ topic, queueId, lastQueueOffset }) =>
+    queues.some((own) => {
+      const isSame = own.topic === topic && own.queueId === queueId
+      return isSame && own.lastQueueOffset < lastQueueOffset
+    }),
+  )
+  assert.ok(queue !== undefined)
+  const endOffset = queue.lastQueueOffset + 1
+  for (const [offset, expected] of [
+    [endOffset, ['OFFSETS_AHEAD', false]],
+    [endOffset + 1, ['OFFSETS_AHEAD', true]],
+  ] as const) {
+    const offsets = { offsetTable: { [`${queue.topic}@G`]: { [queue.queueId]: offset } } }
+    const copy = await survey(
+      store(short, (root) => {
+        writeFileSync(join(root, 'config', 'consumerOffset.json'), JSON.stringify(offsets))
+      }),
+    )
+    const reports = [reference, copy]
+    const [, judged] = reportsOfGroup(reports, compareReports(reports))
+    const problems = judged?.problems.map(({ code, blocks }) => [code, blocks])
+    assert.deepEqual(problems, [expected])
+  }
 })
 
 test('11: a file that was not copied whole', async () => {

@@ -53,10 +53,15 @@ function canonical(value: unknown): string {
   return `{${fields.map(([key, field]) => `${key}:${canonical(field)}`).join(',')}}`
 }
 
+export interface CommittedOffset {
+  readonly topic: string
+  readonly group: string
+  readonly queueId: number
+  readonly offset: number
+}
+
 /** `topic@group` and queue of every committed offset. */
-export function committedOffsets(
-  config: readonly ConfigFile[],
-): { topic: string; group: string; queueId: number; offset: number }[] {
+export function committedOffsets(config: readonly ConfigFile[]): CommittedOffset[] {
   const offsets = config.find(({ name }) => name === 'consumerOffset.json')
   return (offsets?.entries ?? []).flatMap((entry) => {
     const split = entry.lastIndexOf('={')

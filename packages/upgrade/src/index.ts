@@ -11,6 +11,7 @@ export {
   type TableDifference,
 } from './compare.ts'
 export { type Difference, findDifference, firstDifference } from './first-difference.ts'
+export { reportsOfGroup } from './offsets-beyond.ts'
 export { parseReport, readReport } from './read-report.ts'
 export { AdoptRefused, RollbackRefused, UpgradeRefused } from './refused.ts'
 export * from './report.ts'

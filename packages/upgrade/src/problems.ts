@@ -1,5 +1,5 @@
 /** What is wrong with one copy by itself, in words that say what to do. */
-import { committedOffsets } from './config-tables.ts'
+import { offsetsBeyond } from './offsets-beyond.ts'
 import type { Problem, StoreReport } from './report.ts'
 
 type Unjudged = Omit<StoreReport, 'problems'>
@@ -146,22 +146,15 @@ function tableProblems(report: Unjudged): Problem[] {
       blocks: true,
     })
   }
-  const ends = new Map(
-    report.queues.map((queue) => [`${queue.topic}@${queue.queueId}`, queue.lastQueueOffset + 1]),
-  )
-  const ahead = committedOffsets(report.config).filter(({ topic, queueId, offset }) => {
-    return offset > (ends.get(`${topic}@${queueId}`) ?? 0)
-  })
-  // A queue whose messages have all expired is not in the log any more.
-  const known = ahead.filter(({ topic, queueId }) => ends.has(`${topic}@${queueId}`))
-  const first = known[0]
+  const beyond = offsetsBeyond(report, report)
+  const [first] = beyond
   if (first !== undefined) {
     problems.push({
       code: 'OFFSETS_AHEAD',
       text:
-        `${known.length} committed offsets lie beyond the log, e.g. ${first.group} at ` +
-        `${first.offset} of ${first.topic}/${first.queueId}, which ends at ${ends.get(`${first.topic}@${first.queueId}`)}`,
-      advice: 'this log lacks its end: take the copy that has it',
+        `${beyond.length} committed offsets lie beyond the log, e.g. ${first.group} at ` +
+        `${first.offset} of ${first.topic}/${first.queueId}, which ends at ${first.endOffset}`,
+      advice: 'this log lacks its end: compare it with the copy that has it',
       blocks: true,
     })
   }

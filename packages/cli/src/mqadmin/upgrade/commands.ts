@@ -4,7 +4,13 @@
  * go by.
  */
 import { statSync, writeFileSync } from 'node:fs'
-import { compareReports, readReport, type StoreReport, surveyStore } from '@ringledger/upgrade'
+import {
+  compareReports,
+  readReport,
+  reportsOfGroup,
+  type StoreReport,
+  surveyStore,
+} from '@ringledger/upgrade'
 import type { Command } from 'commander'
 import { count } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -100,12 +106,9 @@ async function compare(
   }
   const comparison = compareReports([...reports.values()])
   const differences = findDifferences(comparison, paths)
-  show(
-    compareView(comparison, [...reports.values()], differences),
-    io.stdout,
-    options.json === true,
-  )
-  exit(verdictExit(comparison, [...reports.values()]))
+  const together = reportsOfGroup([...reports.values()], comparison)
+  show(compareView(comparison, together, differences), io.stdout, options.json === true)
+  exit(verdictExit(comparison, together))
 }
 
 async function survey(store: string, options: ScanOptions, io: AdminIo): Promise<StoreReport> {
