@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { useCluster } from '../harness/cluster.ts'
 import { runCommand } from '../support/run-command.ts'
-import { BrokerReader } from './broker-reader.ts'
+import type { BrokerReader } from './broker-reader.ts'
+import { useNode } from './sample-node.ts'
 import { manifestPath, type SampleName, sampleStore, unpackStore } from './sample-stores.ts'
 
 const LIGHT_QUEUES = ['%LMQ%alpha', '%LMQ%beta']
@@ -66,14 +67,8 @@ for (const [name, mode] of [
       prepare: prepared(name),
     })
 
-    async function use<T>(ask: (reader: BrokerReader) => Promise<T>): Promise<T> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      try {
-        return await ask(reader)
-      } finally {
-        reader.close()
-      }
-    }
+    const use = <T>(ask: (reader: BrokerReader) => Promise<T>): Promise<T> =>
+      useNode(cluster(), ask)
 
     test('every message is served by queue offset, offset id, key and time, after a kill -9 too', async (context) => {
       await use((reader) => reader.assertHolds(sample))

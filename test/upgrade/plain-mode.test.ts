@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { useCluster } from '../harness/cluster.ts'
-import { BrokerReader, type Stored } from './broker-reader.ts'
+import { SampleNode } from './sample-node.ts'
 import { sampleStore, unpackStore } from './sample-stores.ts'
 
 const PLAIN = { enableDLegerCommitLog: 'false' }
@@ -21,11 +21,11 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       settings: { ...sample.settings, ...PLAIN },
       prepare: (_id, store) => unpackStore(name, store),
     })
-    const sent: Stored[] = []
+    const node = new SampleNode({ cluster, topic: TOPIC, body: 'new'.repeat(1000) })
+    const { sent } = node
 
-    async function assertAll(): Promise<void> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      try {
+    const assertAll = (): Promise<void> =>
+      node.use(async (reader) => {
         await reader.assertHolds(sample)
         const queue = await reader.queue(TOPIC, 0)
         const ends = queue.slice(-sent.length || queue.length)
@@ -33,16 +33,11 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
           sent.map(({ queueOffset, physicalOffset }) => [queueOffset, physicalOffset]),
           sent.length === 0 ? [] : ends.map((one) => [one.queueOffset, one.physicalOffset]),
         )
-      } finally {
-        reader.close()
-      }
-    }
+      })
 
     /** No entry headers: in a file one message ends where the next one begins. */
     async function assertBackToBack(fileBytes: number): Promise<void> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      const added = (await reader.queue(TOPIC, 0)).slice(-sent.length)
-      reader.close()
+      const added = (await node.use((reader) => reader.queue(TOPIC, 0))).slice(-sent.length)
       const fileOf = (position: number): number => Math.floor(position / fileBytes)
       let pairs = 0
       for (const [at, { physicalOffset, totalSize }] of added.entries()) {
@@ -54,21 +49,10 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       assert.ok(pairs > 0 && pairs < added.length - 1, 'within files, and over the end of one')
     }
 
-    async function send(count: number): Promise<void> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      try {
-        for (let left = count; left > 0; left--) {
-          sent.push(await reader.send(TOPIC, 0, 'new'.repeat(1000), `new-${left}`))
-        }
-      } finally {
-        reader.close()
-      }
-    }
-
     test('serves every old message by queue offset, offset id, key and time', assertAll)
 
     test('writes new messages right behind them, over the ends of files', async () => {
-      await send(200)
+      await node.send(200)
       await assertAll()
       const store = cluster().storeOf('n0')
       assert.ok(!readdirSync(store).some((name) => name.startsWith('dledger-')))
@@ -77,18 +61,10 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       await assertBackToBack(sample.segmentBytes)
     })
 
-    for (const [title, signal] of [
-      ['serves old and new messages after an orderly stop', 'SIGTERM'],
-      ['serves old and new messages after kill -9', 'SIGKILL'],
-    ] as const) {
-      test(title, async () => {
-        await cluster().kill('n0', signal)
-        await cluster().restart('n0')
-        await assertAll()
-        await send(10)
-        await assertAll()
-      })
-    }
+    test('serves old and new messages after an orderly stop', () =>
+      node.goesOnAfter('SIGTERM', assertAll))
+
+    test('serves old and new messages after kill -9', () => node.goesOnAfter('SIGKILL', assertAll))
 
     test('joins a group with all of it', async () => {
       const { directory } = cluster()
@@ -98,7 +74,7 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       writeFileSync(config, text.replace(/^enableDLegerCommitLog=false$/m, ''))
       await cluster().restart('n0')
       await assertAll()
-      await send(10)
+      await node.send(10)
       await assertAll()
       assert.ok(readdirSync(cluster().storeOf('n0')).includes('dledger-n0'))
     })

@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { useCluster } from '../harness/cluster.ts'
-import { BrokerReader, type Stored } from './broker-reader.ts'
+import { SampleNode } from './sample-node.ts'
 import { type SampleStore, sampleStore, unpackStore } from './sample-stores.ts'
 
 const ENTRY_HEADER_BYTES = 48
@@ -20,37 +20,23 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       settings: sample.settings,
       prepare: (_id, store) => unpackStore(name, store),
     })
-    const sent: Stored[] = []
+    const node = new SampleNode({ cluster, topic: 'FixTopicB', body: 'new'.repeat(100) })
+    const { sent } = node
 
-    async function assertAll(): Promise<void> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      try {
+    const assertAll = (): Promise<void> =>
+      node.use(async (reader) => {
         await reader.assertHolds(sample)
         for (const message of sent) {
           const queue = await reader.queue(message.topic, message.queueId)
           const found = queue.find(({ queueOffset }) => queueOffset === message.queueOffset)
           assert.equal(found?.physicalOffset, message.physicalOffset)
         }
-      } finally {
-        reader.close()
-      }
-    }
-
-    async function send(count: number): Promise<void> {
-      const reader = await BrokerReader.connect(cluster().addressOf('n0'))
-      try {
-        for (let left = count; left > 0; left--) {
-          sent.push(await reader.send('FixTopicB', 0, 'new'.repeat(100), `new-${left}`))
-        }
-      } finally {
-        reader.close()
-      }
-    }
+      })
 
     test('serves every old message by queue offset, offset id, key and time', assertAll)
 
     test('puts new messages behind the old log, with the next queue offsets', async () => {
-      await send(40)
+      await node.send(40)
       const dividedPosition = dividedPositionOf(sample)
       const queueEnd = sample.messages.filter(({ topic }) => topic === 'FixTopicB').length
       assert.deepEqual(
@@ -63,18 +49,10 @@ for (const name of ['plain-4.9.4', 'kill9-5.4.0'] as const) {
       assert.ok(sent[0]!.physicalOffset - dividedPosition >= ENTRY_HEADER_BYTES)
     })
 
-    for (const [title, signal] of [
-      ['serves old and new messages after an orderly stop', 'SIGTERM'],
-      ['serves old and new messages after kill -9', 'SIGKILL'],
-    ] as const) {
-      test(title, async () => {
-        await cluster().kill('n0', signal)
-        await cluster().restart('n0')
-        await assertAll()
-        await send(10)
-        await assertAll()
-      })
-    }
+    test('serves old and new messages after an orderly stop', () =>
+      node.goesOnAfter('SIGTERM', assertAll))
+
+    test('serves old and new messages after kill -9', () => node.goesOnAfter('SIGKILL', assertAll))
   })
 }
 
