@@ -88,8 +88,15 @@ class Mix {
     const topic = await this.newTopic('Ordered')
     await this.produce(topic, { mode: 'ordered', count: ORDERED })
     const group = newName('halfway')
-    const got = await this.read(topic, group, CONSUMED)
-    await this.committed(topic, group, got.size)
+    let got = await this.read(topic, group, CONSUMED)
+    try {
+      await this.committed(topic, group, got.size)
+    } catch {
+      // A client that is about to stop tells its offsets once, and does not hear whether that
+      // failed: on a machine that has no time for it another one goes on from what is known.
+      got = got.union(await this.read(topic, group, CONSUMED))
+      await this.committed(topic, group, got.size)
+    }
     return { sent: this.sent, halfway: { topic, group, got } }
   }
 
