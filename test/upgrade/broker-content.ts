@@ -266,17 +266,15 @@ export async function assertFoundByTime(
   content: BrokerContent,
 ): Promise<void> {
   for (const [name, { messages }] of content) {
-    const times = new Map(messages.map((one) => [one.queueOffset, one.storeTimestampMs]))
-    const offsets = [...times.keys()]
-    const before = new Map(offsets.map((offset, at) => [offset, times.get(offsets[at - 1] ?? -1)]))
     let latestMs = -1
     for (const { topic, queueId, storeTimestampMs } of messages) {
       if (storeTimestampMs <= latestMs) continue
       latestMs = storeTimestampMs
       const found = await reader.offsetAt(topic, queueId, storeTimestampMs)
+      const at = messages.findIndex(({ queueOffset }) => queueOffset === found)
       const said = `${name} at ${storeTimestampMs}: ${found}`
-      assert.ok((times.get(found) ?? -1) >= storeTimestampMs, said)
-      assert.ok((before.get(found) ?? -1) < storeTimestampMs, said)
+      assert.ok((messages[at]?.storeTimestampMs ?? -1) >= storeTimestampMs, said)
+      assert.ok((messages[at - 1]?.storeTimestampMs ?? -1) < storeTimestampMs, said)
     }
   }
 }

@@ -4,6 +4,7 @@
  * for the first message format: brokers refuse them.
  */
 import assert from 'node:assert/strict'
+import { MessageSysFlag, SystemTopic } from '@ringledger/protocol'
 import type { ClientDriver } from '../harness/client-driver.ts'
 import { newName } from '../harness/client-test.ts'
 import { eventually } from '../harness/eventually.ts'
@@ -19,9 +20,7 @@ export const COMPRESSIONS: readonly (readonly [type: string, flag: number])[] = 
   ['ZSTD', 0x201],
 ]
 const COMPRESSION_MASK = 0x701
-const INNER_BATCH = 0x80
-const HALF_TOPIC = 'RMQ_SYS_TRANS_HALF_TOPIC'
-const RESOLVED_TOPIC = 'RMQ_SYS_TRANS_OP_HALF_TOPIC'
+const { TRANS_HALF: HALF_TOPIC, TRANS_OP_HALF: RESOLVED_TOPIC } = SystemTopic
 /** Two of three are decided, the third stays open. */
 const TRANSACTIONS = 9
 const COMMITTED = 3
@@ -83,7 +82,7 @@ export function assertHasFeatures(content: BrokerContent, version: string, store
     assert.ok(found.length >= COMPRESSED, type)
   }
   assert.equal(all.filter(({ sysFlag }) => (sysFlag & 0xc) === 8).length, COMMITTED)
-  const delayed = all.filter(({ topic }) => topic === 'SCHEDULE_TOPIC_XXXX')
+  const delayed = all.filter(({ topic }) => topic === SystemTopic.SCHEDULE)
   assert.ok(delayed.length > 0)
   const halves = all.filter(({ topic }) => topic === HALF_TOPIC)
   // 4.9.4 lists the topic from the first time on that it asks for open ones, at the latest when it
@@ -91,7 +90,7 @@ export function assertHasFeatures(content: BrokerContent, version: string, store
   const isUnlisted = version === '4.9.4' && store === 'dledger' && halves.length === 0
   assert.ok(isUnlisted || halves.length >= TRANSACTIONS, `${halves.length} half messages`)
   if (version === '4.9.4') return
-  const batches = all.filter(({ sysFlag }) => (sysFlag & INNER_BATCH) !== 0)
+  const batches = all.filter(({ sysFlag }) => (sysFlag & MessageSysFlag.INNER_BATCH) !== 0)
   assert.equal(batches.length, BATCHES)
 }
 

@@ -63,10 +63,9 @@ export function tallyMessage(tally: MessageTally, bytes: Buffer, start: number):
   }
   const queue = queueOf(tally, bytes, start)
   const queueOffset = msgQueueOffset(bytes, start)
-  const covers = (sysFlag & MessageSysFlag.INNER_BATCH) === 0 ? 1 : msgQueueOffsets(bytes, start)
   if (queue.messages > 0 && queueOffset !== queue.lastQueueOffset + 1) queue.breaks++
   if (queue.messages === 0) queue.firstQueueOffset = queueOffset
-  queue.lastQueueOffset = queueOffset + covers - 1
+  queue.lastQueueOffset = queueOffset + msgQueueOffsets(bytes, start) - 1
   queue.messages++
 }
 
