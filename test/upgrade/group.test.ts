@@ -3,7 +3,7 @@
  * one, one that differs.
  */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { type Cluster, useCluster } from '../harness/cluster.ts'
@@ -12,6 +12,7 @@ import { BrokerReader } from './broker-reader.ts'
 import { forgetFrom, sampleStore, unpackStore } from './sample-stores.ts'
 
 const sample = sampleStore('plain-4.9.4')
+const INCOMING = 'commitlog/ringledger-incoming'
 
 async function atNode(
   cluster: Cluster,
@@ -72,7 +73,17 @@ describe('three equal copies', () => {
   const cluster = useCluster({
     nodes: 3,
     settings: sample.settings,
-    prepare: (_id, store) => unpackStore(sample.name, store),
+    prepare: (id, store) => {
+      unpackStore(sample.name, store)
+      if (id !== 'n2') return
+      const incoming = join(store, INCOMING)
+      mkdirSync(incoming)
+      writeFileSync(join(incoming, '00000000000000000000.tmp'), 'begun')
+    },
+  })
+
+  test('what an end in the middle of a completion left is gone', () => {
+    assert.ok(!existsSync(join(cluster().storeOf('n2'), INCOMING)))
   })
 
   test('every leader serves every old message, and what came later', async () => {

@@ -13,7 +13,7 @@ import type { NodeSettings } from '../node-settings.ts'
 import { StartWork, type TellWork } from '../start-work.ts'
 import { replaceText } from '../state/config-file.ts'
 import { RECORDS_FILE } from '../take-over-records.ts'
-import { completeCopy } from './completion.ts'
+import { completeCopy, forgetIncoming } from './completion.ts'
 import { type CopyState, OldLogCopy, parseCopyState, parseTables, type Tables } from './copy.ts'
 import { CopyQuestion } from './copy-messages.ts'
 import { decideOldLog, type OldLogDecision } from './decide.ts'
@@ -86,6 +86,7 @@ export class OldLogAgreement {
     const decision = decideOldLog(dLegerSelfId, copies, unheard)
     switch (decision.kind) {
       case 'start':
+        forgetIncoming(this.#settings.storePathCommitLog)
         this.#noteSharedRecords(own)
         return true
       case 'complete':

@@ -27,7 +27,7 @@ import { type FileReport, type StoreReport, surveyFile } from '@ringledger/upgra
 import type { CopyState } from './copy.ts'
 import { MAX_READ_BYTES } from './copy-messages.ts'
 
-export const INCOMING = 'ringledger-incoming'
+const INCOMING = 'ringledger-incoming'
 const MAX_ATTEMPTS = 3
 
 export interface CompletionOptions {
@@ -63,6 +63,11 @@ export async function completeCopy(options: CompletionOptions): Promise<void> {
     })
     doneBytes += dataBytes(file)
   }
+}
+
+/** Of a copy that lacks nothing: an end between its last file and this leaves a directory. */
+export function forgetIncoming(directory: string): void {
+  const incoming = join(directory, INCOMING)
   onDisk(`removal of ${incoming}`, () => rmSync(incoming, { recursive: true, force: true }))
 }
 
