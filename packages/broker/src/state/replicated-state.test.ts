@@ -1,6 +1,15 @@
 /** State records and tables: codec, limits, snapshots, and that applying again changes nothing. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -162,6 +171,29 @@ describe('the replicated state', () => {
           writeFileSync(join(directory, 'ringledger-state.json'), stateText)
           const again = new ReplicatedState(new StateFiles(directory).load())
           assert.equal(again.appliedPosition, early.appliedPosition)
+          applyAll(again, list)
+          assert.deepEqual(describeState(again), describeState(whole))
+        })
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('is the same after the first save of all came to an end between two tables', () => {
+    const records = fc.array(record, { maxLength: 40 })
+    fc.assert(
+      fc.property(records, (list) => {
+        inDirectory((directory) => {
+          const whole = new ReplicatedState()
+          applyAll(whole, list)
+          const files = new StateFiles(directory)
+          const first = new ReplicatedState(files.load())
+          applyAll(first, list)
+          const inTheWay = join(directory, 'delayOffset.json.tmp')
+          mkdirSync(inTheWay)
+          if (list.length > 0) assert.throws(() => files.save(first), { code: 'DISK_FAILED' })
+          rmdirSync(inTheWay)
+          const again = new ReplicatedState(new StateFiles(directory).load())
           applyAll(again, list)
           assert.deepEqual(describeState(again), describeState(whole))
         })

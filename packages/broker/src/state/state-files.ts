@@ -41,6 +41,8 @@ export class StateFiles {
   readonly #log: (line: string) => void
   #saved: Versions | undefined
   #savedPosition = 0
+  /** What was loaded, where no file says yet which records it contains. */
+  #unnoted: Versions | undefined
 
   /** `directory`: `<storePathRootDir>/config` */
   constructor(directory: string, log: (line: string) => void = () => {}) {
@@ -69,6 +71,7 @@ export class StateFiles {
     if (filesAreTruth) {
       return { ...found, ...NO_RECORDS, appliedPosition: isWhole ? appliedPosition : -1 }
     }
+    this.#unnoted = isWhole ? undefined : versionsIn(found)
     return {
       ...found,
       appliedPosition,
@@ -93,6 +96,7 @@ export class StateFiles {
   /** Writes what changed since the last call; true if anything did. Durable when it returns. */
   save(state: ReplicatedState): boolean {
     if (this.isSaved(state)) return false
+    this.#noteLoaded()
     const content = state.content()
     const saved = this.#saved
     const differs = (name: VersionName): boolean => saved?.[name] !== content[name]
@@ -101,17 +105,22 @@ export class StateFiles {
     if (differs('offsetsVersion')) this.#write(OFFSETS, offsetsFile(content))
     if (differs('delayVersion')) this.#write(DELAY, delayFile(content))
     const { appliedPosition, term, snapshotPosition, takenOver } = content
-    const versions: Versions = {
-      topicsVersion: content.topicsVersion,
-      groupsVersion: content.groupsVersion,
-      offsetsVersion: content.offsetsVersion,
-      delayVersion: content.delayVersion,
-    }
+    const versions = versionsIn(content)
     const counts = { appliedPosition, term, snapshotPosition, takenOver }
     this.#write(STATE, { ...counts, ...versions })
     this.#saved = versions
     this.#savedPosition = appliedPosition
     return true
+  }
+
+  /**
+   * Versions are counted on from what is noted. Without this, an end between a table and the note
+   * would let the records that the table has already count twice.
+   */
+  #noteLoaded(): void {
+    if (this.#unnoted === undefined) return
+    this.#write(STATE, { appliedPosition: 0, ...NO_RECORDS, ...this.#unnoted })
+    this.#unnoted = undefined
   }
 
   #write(name: string, value: object): void {
@@ -189,6 +198,15 @@ function delayFile(content: StateContent): object {
     dataVersion: content.delayVersion,
     offsetTable: Object.fromEntries(content.delayOffsets),
   }
+}
+
+function versionsIn({
+  topicsVersion,
+  groupsVersion,
+  offsetsVersion,
+  delayVersion,
+}: Versions): Versions {
+  return { topicsVersion, groupsVersion, offsetsVersion, delayVersion }
 }
 
 function versionsOf(ours: Fields): Versions {
