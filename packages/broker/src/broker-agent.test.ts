@@ -100,6 +100,49 @@ test('an idle agent sleeps until its next timer and flushes what it wrote', (t) 
   assert.ok(broker.agent.waitMs() <= 200)
 })
 
+test('what has committed is applied before a request is answered', (t) => {
+  const broker = new TestBroker().lead()
+  t.after(() => broker.close())
+  broker.request({ code: 310, ext: SEND })
+  broker.port.autoCommit = false
+  broker.request({ code: 310, ext: SEND })
+  const ext = { topic: 'T', queueId: '0' }
+  assert.equal(broker.request({ code: RequestCode.GET_MAX_OFFSET, ext })?.ext.offset, '1')
+  broker.port.commit()
+  assert.equal(broker.request({ code: RequestCode.GET_MAX_OFFSET, ext })?.ext.offset, '2')
+})
+
+test('it naps only while nobody waits for what commits', (t) => {
+  const broker = new TestBroker()
+  t.after(() => broker.close())
+  broker.writeBarrier(3)
+  broker.port.role('leader', 3)
+  broker.run()
+  assert.equal(broker.agent.mayNap, false)
+  broker.lead(4)
+  assert.equal(broker.agent.mayNap, true)
+  broker.request({ code: 310, ext: SEND })
+  broker.port.autoCommit = false
+  const config = { topic: 'New', readQueueNums: '1', writeQueueNums: '1', perm: '6' }
+  const create = {
+    ...config,
+    defaultTopic: 'TBW102',
+    topicFilterType: 'SINGLE_TAG',
+    order: 'false',
+  }
+  broker.request({ code: RequestCode.UPDATE_AND_CREATE_TOPIC, ext: create })
+  assert.equal(broker.agent.mayNap, false)
+  broker.port.commit()
+  broker.run()
+  assert.equal(broker.agent.mayNap, true)
+  const pull = { consumerGroup: 'G', topic: 'T', queueId: '0', queueOffset: '1', maxMsgNums: '1' }
+  const held = { sysFlag: '6', commitOffset: '0', suspendTimeoutMillis: '15000', subscription: '*' }
+  const subscribed = { subVersion: '0', expressionType: 'TAG' }
+  broker.request({ code: RequestCode.PULL_MESSAGE, ext: { ...pull, ...held, ...subscribed } })
+  assert.equal(broker.agent.context.held.size, 1)
+  assert.equal(broker.agent.mayNap, false)
+})
+
 test('an answer larger than a frame becomes an error', (t) => {
   const broker = new TestBroker().lead()
   t.after(() => broker.close())

@@ -73,8 +73,8 @@ export class BrokerAgent {
   duty(): boolean {
     const { context } = this
     const { store, port } = context
-    const polled = port.poll(this.#events)
     const applied = store.duty(DISPATCHED_PER_DUTY)
+    const polled = port.poll(this.#events)
     const settled = context.changes.settle()
     this.#serveWhenCaughtUp()
     this.#reportServing()
@@ -100,6 +100,16 @@ export class BrokerAgent {
   /** Connections are about to close: from the next duty on nobody is left waiting for an answer. */
   stopHolding(): void {
     this.context.held.stop()
+  }
+
+  /**
+   * Nobody waits for what commits next: what applies it may come a little later, in one go. Whoever
+   * asks meanwhile is answered after that.
+   */
+  get mayNap(): boolean {
+    const { held, changes, role } = this.context
+    const isComing = role.role === 'leader' && !role.serving
+    return held.size === 0 && changes.size === 0 && !isComing
   }
 
   /** How long the thread may sleep when nothing arrives. */

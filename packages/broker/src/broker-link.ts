@@ -149,11 +149,12 @@ export class BrokerLink {
   }
 
   /**
-   * Publishes the turn's frames; `always` also wakes the broker thread when there are none (a
-   * commit advanced).
+   * Publishes the turn's frames; with `committed` the broker thread hears of it without any, too,
+   * unless it naps because nobody waits for what commits.
    */
-  flush(always: boolean): void {
-    if (this.#out.publish() || always) this.#brokerBell.ring()
+  flush(committed: boolean): void {
+    if (this.#out.publish()) this.#brokerBell.ring()
+    else if (committed) this.#brokerBell.ringUnlessNapping()
   }
 
   /** Once after a drain that made room which the broker thread waits for. */

@@ -29,7 +29,10 @@ import {
 
 assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
+/** Longest time by which what is committed is applied later, while nobody waits for it. */
+const NAP_MS = 2
 let closing = false
+let dispatchedBefore = -1
 let draining = false
 const data = workerData as BrokerWorkerData
 const { settings, shared, logEndPosition } = data
@@ -121,7 +124,7 @@ try {
       draining = false
       note({ kind: 'drained' })
     }
-    ownBell.wait(agent.waitMs(), hasWork)
+    sleep({ mayNap: agent.mayNap, waitMs: agent.waitMs() })
   }
 } catch (error) {
   // Answers for clients that are gone found a full ring, and nobody to empty it.
@@ -130,6 +133,14 @@ try {
 closeStore()
 note({ kind: 'closed' })
 mainPort.close()
+
+/** Of a stream of commits one wake a nap is paid, not one a commit. */
+function sleep({ mayNap, waitMs }: { mayNap: boolean; waitMs: number }): void {
+  const moved = arena.dispatched !== dispatchedBefore
+  dispatchedBefore = arena.dispatched
+  if (moved && mayNap) ownBell.nap(Math.min(waitMs, NAP_MS), () => port.pending)
+  else ownBell.wait(waitMs, hasWork)
+}
 
 function note(message: BrokerNote): void {
   mainPort.postMessage(message)

@@ -74,6 +74,28 @@ test('a ring between the flag and the sleep is not lost', () => {
   bell.wait(0, () => false)
 })
 
+test('what has time until the end of a nap wakes who sleeps and not who naps', () => {
+  const bell = new Doorbell(Doorbell.allocate())
+  const state = new Int32Array(bell.shared, 0, 1)
+  bell.wait(Number.POSITIVE_INFINITY, () => {
+    bell.ringUnlessNapping()
+    return false
+  })
+  bell.nap(Number.POSITIVE_INFINITY, () => {
+    const napping = state[0]
+    bell.ringUnlessNapping()
+    assert.equal(state[0], napping)
+    bell.ring()
+    assert.notEqual(state[0], napping)
+    return false
+  })
+  // Ends by itself.
+  bell.nap(1, () => false)
+  const awake = state[0]
+  bell.ringUnlessNapping()
+  assert.equal(state[0], awake)
+})
+
 test('a closed listener calls no more and lets the loop end', async () => {
   const bell = new Doorbell(Doorbell.allocate())
   const woken = Promise.withResolvers<void>()

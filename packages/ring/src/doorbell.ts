@@ -10,6 +10,7 @@ import { allocateRegion } from './region.ts'
 
 const AWAKE = 0
 const PARKED = 1
+const NAPPING = 2
 const DEFAULT_RECHECK_MS = 25
 /**
  * Longer than any timer of ours; its only work is to keep the loop alive, which a pending waitAsync
@@ -33,8 +34,20 @@ export class Doorbell {
   /** Any thread, after it published work. Costs a load while the owner is awake. */
   ring(): void {
     if (
+      Atomics.load(this.#words, DOORBELL_STATE_WORD) !== AWAKE &&
+      Atomics.exchange(this.#words, DOORBELL_STATE_WORD, AWAKE) !== AWAKE
+    ) {
+      Atomics.notify(this.#words, DOORBELL_STATE_WORD, 1)
+    }
+  }
+
+  /**
+   * For work that has time until the end of a nap: wakes an owner that sleeps, not one that naps.
+   */
+  ringUnlessNapping(): void {
+    if (
       Atomics.load(this.#words, DOORBELL_STATE_WORD) === PARKED &&
-      Atomics.exchange(this.#words, DOORBELL_STATE_WORD, AWAKE) === PARKED
+      Atomics.compareExchange(this.#words, DOORBELL_STATE_WORD, PARKED, AWAKE) === PARKED
     ) {
       Atomics.notify(this.#words, DOORBELL_STATE_WORD, 1)
     }
@@ -45,10 +58,15 @@ export class Doorbell {
    * `timeoutMs` (Infinity: no bound).
    */
   wait(timeoutMs: number, hasWork: () => boolean): void {
-    if (timeoutMs <= 0) return
-    Atomics.store(this.#words, DOORBELL_STATE_WORD, PARKED)
-    if (!hasWork()) Atomics.wait(this.#words, DOORBELL_STATE_WORD, PARKED, timeoutMs)
-    Atomics.store(this.#words, DOORBELL_STATE_WORD, AWAKE)
+    this.#sleep(PARKED, timeoutMs, hasWork)
+  }
+
+  /**
+   * The same, but `ringUnlessNapping` does not wake it: so that work which comes piece by piece and
+   * has time until then is done in one go. The bound is the latest moment for that work.
+   */
+  nap(timeoutMs: number, hasUrgentWork: () => boolean): void {
+    this.#sleep(NAPPING, timeoutMs, hasUrgentWork)
   }
 
   /**
@@ -84,5 +102,12 @@ export class Doorbell {
         this.ring()
       },
     }
+  }
+
+  #sleep(state: number, timeoutMs: number, hasWork: () => boolean): void {
+    if (timeoutMs <= 0) return
+    Atomics.store(this.#words, DOORBELL_STATE_WORD, state)
+    if (!hasWork()) Atomics.wait(this.#words, DOORBELL_STATE_WORD, state, timeoutMs)
+    Atomics.store(this.#words, DOORBELL_STATE_WORD, AWAKE)
   }
 }
