@@ -13,6 +13,8 @@ export interface PullOptions {
   readonly connections: number
   /** Only so many at the end of each queue; all when absent. */
   readonly lastOfQueue?: number
+  /** Of a tail: the consumers are one group, in which each queue has one reader. */
+  readonly isGroup?: boolean
 }
 
 export interface PullResult {
@@ -83,28 +85,28 @@ export async function readable(options: PullOptions, messages: number): Promise<
   }
 }
 
-/** Consumers that each read every queue of a topic from its end on. */
+/** Consumers that read a topic from its end on: each of them all queues, or as one group. */
 export class Tail {
   readonly #clients: readonly RemotingClient[]
   readonly #readers: Promise<void>[] = []
-  /** Messages that each consumer has got. */
-  readonly counts: number[]
+  /** Messages that each reader of a queue has got. */
+  readonly counts: number[] = []
   #ended = false
   #failure: Error | undefined
 
   private constructor(clients: readonly RemotingClient[]) {
     this.#clients = clients
-    this.counts = clients.map(() => 0)
   }
 
   /** @throws Error when a broker refuses. */
   static async start(options: PullOptions): Promise<Tail> {
     const tail = new Tail(await connect(options.address, options.connections))
-    const { topic, queues } = options
+    const { topic, queues, isGroup = false } = options
     for (const [consumer, client] of tail.#clients.entries()) {
       for (let queueId = 0; queueId < queues; queueId++) {
+        if (isGroup && queueId % tail.#clients.length !== consumer) continue
         const offset = await endOf(client, topic, queueId)
-        tail.#readers.push(tail.#follow(consumer, topic, queueId, offset))
+        tail.#readers.push(tail.#follow(client, topic, queueId, offset))
       }
     }
     return tail
@@ -118,12 +120,17 @@ export class Tail {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  async #follow(consumer: number, topic: string, queueId: number, offset: number): Promise<void> {
-    const client = this.#clients[consumer] as RemotingClient
+  async #follow(
+    client: RemotingClient,
+    topic: string,
+    queueId: number,
+    offset: number,
+  ): Promise<void> {
+    const reader = this.counts.push(0) - 1
     try {
       for (let next = offset; !this.#ended; ) {
         const pulled = await pull(client, topic, queueId, next, POLL_MS)
-        this.counts[consumer] = (this.counts[consumer] ?? 0) + pulled.messages
+        this.counts[reader]! += pulled.messages
         next = pulled.next
       }
     } catch (error) {
