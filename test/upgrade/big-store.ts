@@ -2,11 +2,12 @@
  * How long a big killed store takes until it is served, by hand: `node test/upgrade/big-store.ts`
  * with `--gb 10`, `--without queues` (consumequeue/ and index/ deleted), `--cold` (page cache
  * dropped, needs root), `--check` (time of `mqadmin upgrade check` too). Makes the store, starts
- * one node on it in DLedger mode, and says when the first old and the first new message came.
+ * one node on it in DLedger mode, and says when the first old and the first new message came. With
+ * `--complete` it starts three, of which two have the store and one gets it from them.
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     cold: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    complete: { type: 'boolean', default: false },
   },
 })
 
@@ -72,17 +74,22 @@ if (values.without === 'queues') {
     rmSync(join(made, name), { recursive: true })
   }
 }
+const copy = `${made}-copy`
+if (values.complete) cpSync(made, copy, { recursive: true })
 if (values.cold) dropPageCache()
 const startedMs = performance.now()
 const sinceStart = (): string => ((performance.now() - startedMs) / 1000).toFixed(1)
 const cluster = await Cluster.start({
-  nodes: 1,
+  nodes: values.complete ? 3 : 1,
   settings: { mappedFileSizeCommitLog: String(BIG_SEGMENT_BYTES) },
-  prepare: (_id, place) => renameSync(made, place),
+  prepare: (id, place) => {
+    if (id === 'n0') renameSync(values.complete ? copy : made, place)
+    else if (id === 'n1') renameSync(made, place)
+  },
 })
 try {
   say(`leads and is registered after ${sinceStart()} s (load average ${loadavg()[0]!.toFixed(1)})`)
-  const reader = await BrokerReader.connect(cluster.addressOf('n0'))
+  const reader = await BrokerReader.connect(cluster.addressOf(await cluster.leader()))
   for (let topic = 0; topic < BIG_TOPICS; topic++) {
     for (let queueId = 0; queueId < BIG_QUEUES; queueId++) {
       for (const at of [0, Math.floor(store.lastQueueOffset / 2), store.lastQueueOffset]) {
@@ -102,7 +109,7 @@ try {
   say(`a new message is stored after ${sinceStart()} s`)
   reader.close()
 } finally {
-  say(cluster.logOf('n0').trimEnd())
+  for (const id of cluster.ids) say(cluster.logOf(id).trimEnd())
   await cluster.stop()
   assert.ok(!existsSync(cluster.directory))
 }
