@@ -86,7 +86,7 @@ export class EntryPlan {
   ): string {
     const magic = entryMagic(view, offset)
     const entryBytes = entrySize(view, offset)
-    this.alsoIn.length = 0
+    this.#forgetQueues()
     this.entryBytes = entryBytes
     if (magic === MAGIC_BLANK) {
       this.kind = PlanKind.BLANK
@@ -124,7 +124,7 @@ export class EntryPlan {
     stateOnly: boolean,
   ): string {
     this.entryBytes = sizeBytes
-    this.alsoIn.length = 0
+    this.#forgetQueues()
     const found = this.message.scan(bytes, view, offset, sizeBytes, position)
     if (found !== 'ok') return `no sound message (${found})`
     this.kind = this.#kindOf(bytes)
@@ -134,6 +134,11 @@ export class EntryPlan {
       if (this.message.multiDispatchEnd > this.message.multiDispatchStart) this.#lookQueues(bytes)
     }
     return ''
+  }
+
+  /** Setting the length costs more than looking at a message. */
+  #forgetQueues(): void {
+    if (this.alsoIn.length > 0) this.alsoIn.length = 0
   }
 
   #lookQueues(bytes: Buffer): void {

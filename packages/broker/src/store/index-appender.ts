@@ -2,7 +2,8 @@
  * Brings one batch of entries into an index file, in small steps: looks up what each slot pointed
  * at, writes the entries, then the slots. Owns that order: a slot never points at an entry that is
  * not in the file, so a killed process leaves chains that can be undone. Sorted by page, a batch of
- * random keys costs two system calls per 16 KiB of slots instead of two per key; Node has no mmap.
+ * random keys costs three system calls per page of slots instead of two per key; Node has no mmap.
+ * Many keys hit every small page anyway, so a batch of many goes by large ones.
  */
 import { readFully, writeFully } from '@ringledger/base/internal'
 import {
@@ -14,18 +15,26 @@ import {
 } from '@ringledger/protocol'
 import { IndexBatch } from './index-batch.ts'
 
-const PAGE_BYTES = 16_384
-const SLOTS_PER_PAGE = PAGE_BYTES / KEY_INDEX_SLOT_BYTES
-const ENTRIES_PER_STEP = 2048
+/** Slots of a page, as a power of two: 16 KiB, and 256 KiB. */
+const SMALL_PAGE_BITS = 12
+const LARGE_PAGE_BITS = 16
+const LARGE_FROM_ITEMS = 16_384
+const MAX_PAGE_BYTES = KEY_INDEX_SLOT_BYTES << LARGE_PAGE_BITS
+const ENTRIES_PER_STEP = 8192
 
 const Phase = { LOOK_UP: 0, WRITE_ENTRIES: 1, WRITE_SLOTS: 2, DONE: 3 } as const
 type Phase = (typeof Phase)[keyof typeof Phase]
 
 export class IndexAppender {
   readonly #descriptor: number
+  readonly #syncedDescriptor: number
   readonly #slots: number
-  readonly #pageEnds: Int32Array
-  readonly #page: Buffer = Buffer.allocUnsafeSlow(PAGE_BYTES)
+  readonly #smallPageEnds: Int32Array
+  readonly #largePageEnds: Int32Array
+  /** Of the batch under way. */
+  #pageBits = SMALL_PAGE_BITS
+  #pageEnds: Int32Array
+  readonly #page: Buffer = Buffer.allocUnsafeSlow(MAX_PAGE_BYTES)
   readonly #pageView: DataView = new DataView(this.#page.buffer)
   readonly #entries: Buffer = Buffer.allocUnsafeSlow(ENTRIES_PER_STEP * KEY_INDEX_ENTRY_BYTES)
   readonly #entriesView: DataView = new DataView(this.#entries.buffer)
@@ -35,10 +44,18 @@ export class IndexAppender {
   #at = 0
   #usedSlots = 0
 
-  constructor(descriptor: number, slots: number) {
+  /**
+   * Both descriptors are of the same file. What is written to the second one is on the disk at
+   * once: many entries are, for else the kernel writes all of half a minute in one go, and the log
+   * waits for that.
+   */
+  constructor(descriptor: number, syncedDescriptor: number, slots: number) {
     this.#descriptor = descriptor
+    this.#syncedDescriptor = syncedDescriptor
     this.#slots = slots
-    this.#pageEnds = new Int32Array(Math.ceil(slots / SLOTS_PER_PAGE))
+    this.#smallPageEnds = new Int32Array(Math.ceil(slots / 2 ** SMALL_PAGE_BITS))
+    this.#largePageEnds = new Int32Array(Math.ceil(slots / 2 ** LARGE_PAGE_BITS))
+    this.#pageEnds = this.#smallPageEnds
   }
 
   get isBusy(): boolean {
@@ -65,7 +82,10 @@ export class IndexAppender {
   begin(batch: IndexBatch): IndexBatch {
     const empty = this.#batch
     this.#batch = batch
-    batch.sort(this.#slots, SLOTS_PER_PAGE, this.#pageEnds)
+    const isLarge = batch.count >= LARGE_FROM_ITEMS
+    this.#pageBits = isLarge ? LARGE_PAGE_BITS : SMALL_PAGE_BITS
+    this.#pageEnds = isLarge ? this.#largePageEnds : this.#smallPageEnds
+    batch.sort(this.#slots, this.#pageBits, this.#pageEnds)
     this.#phase = Phase.LOOK_UP
     this.#at = 0
     return empty
@@ -103,17 +123,23 @@ export class IndexAppender {
     const pages = this.#pageEnds.length
     while (this.#at < pages && this.#startOf(this.#at) === this.#pageEnds[this.#at]) this.#at++
     if (this.#at === pages) return false
-    const position = KEY_INDEX_HEADER_BYTES + this.#at * PAGE_BYTES
-    readFully(this.#descriptor, this.#page, 0, PAGE_BYTES, position, 'key index')
+    const firstSlot = this.#at << this.#pageBits
+    const slotCount = Math.min(1 << this.#pageBits, this.#slots - firstSlot)
+    const sizeBytes = slotCount * KEY_INDEX_SLOT_BYTES
+    readFully(this.#descriptor, this.#page, 0, sizeBytes, this.#pagePosition(), 'key index')
     return true
   }
 
+  #pagePosition(): number {
+    return KEY_INDEX_HEADER_BYTES + (this.#at << this.#pageBits) * KEY_INDEX_SLOT_BYTES
+  }
+
   #lookUp(): void {
-    const { order, keyHashes, previousEntries, first } = this.#batch
+    const { order, previousEntries, first } = this.#batch
     const view = this.#pageView
     for (let at = this.#startOf(this.#at); at < this.#pageEnds[this.#at]!; at++) {
       const item = order[at]!
-      const slotAt = this.#slotAt(keyHashes[item]!)
+      const slotAt = this.#slotAt(item)
       const found = view.getInt32(slotAt)
       const isEntry = found > 0 && found < first + item
       if (!isEntry) this.#usedSlots++
@@ -126,6 +152,21 @@ export class IndexAppender {
   #writeEntries(): void {
     const batch = this.#batch
     const count = Math.min(ENTRIES_PER_STEP, batch.count - this.#at)
+    this.#layEntries(count)
+    const position = keyIndexEntryAt(batch.first + this.#at, this.#slots)
+    const sizeBytes = count * KEY_INDEX_ENTRY_BYTES
+    const isMany = batch.count >= LARGE_FROM_ITEMS
+    const descriptor = isMany ? this.#syncedDescriptor : this.#descriptor
+    writeFully(descriptor, this.#entries, 0, sizeBytes, position, 'key index')
+    this.#at += count
+  }
+
+  /**
+   * By itself: what V8 compiles of a running loop was compiled before what follows the loop ever
+   * ran, and it goes back to the interpreter there each time.
+   */
+  #layEntries(count: number): void {
+    const batch = this.#batch
     for (let entry = 0; entry < count; entry++) {
       const item = this.#at + entry
       writeKeyIndexEntry(
@@ -137,30 +178,28 @@ export class IndexAppender {
         batch.previousEntries[item]!,
       )
     }
-    const position = keyIndexEntryAt(batch.first + this.#at, this.#slots)
-    const sizeBytes = count * KEY_INDEX_ENTRY_BYTES
-    writeFully(this.#descriptor, this.#entries, 0, sizeBytes, position, 'key index')
-    this.#at += count
   }
 
   /** Writes only from the first to the last slot that changes. */
   #writeSlots(): void {
-    const { order, keyHashes, first } = this.#batch
-    let low = PAGE_BYTES
+    const { order, first } = this.#batch
+    let low = MAX_PAGE_BYTES
     let high = 0
     for (let at = this.#startOf(this.#at); at < this.#pageEnds[this.#at]!; at++) {
       const item = order[at]!
-      const slotAt = this.#slotAt(keyHashes[item]!)
+      const slotAt = this.#slotAt(item)
       this.#pageView.setInt32(slotAt, first + item)
       low = Math.min(low, slotAt)
       high = Math.max(high, slotAt + KEY_INDEX_SLOT_BYTES)
     }
-    const position = KEY_INDEX_HEADER_BYTES + this.#at * PAGE_BYTES + low
+    const position = this.#pagePosition() + low
     writeFully(this.#descriptor, this.#page, low, high - low, position, 'key index')
     this.#at++
   }
 
-  #slotAt(keyHash: number): number {
-    return ((keyHash % this.#slots) % SLOTS_PER_PAGE) * KEY_INDEX_SLOT_BYTES
+  /** Where the item's slot is in its page. */
+  #slotAt(item: number): number {
+    const slot = this.#batch.slots[item]!
+    return (slot & ((1 << this.#pageBits) - 1)) * KEY_INDEX_SLOT_BYTES
   }
 }

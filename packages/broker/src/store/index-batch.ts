@@ -18,7 +18,8 @@ export class IndexBatch {
   readonly timeDifferencesSeconds: Int32Array = new Int32Array(BATCH_ITEMS)
   /** Entry before each item in its slot, known once the slots were looked at. */
   readonly previousEntries: Int32Array = new Int32Array(BATCH_ITEMS)
-  /** Items sorted by slot page. */
+  /** Slot of each item, and the items by slot page: known once the batch is sorted. */
+  readonly slots: Int32Array = new Int32Array(BATCH_ITEMS)
   readonly order: Int32Array = new Int32Array(BATCH_ITEMS)
   /** Item + 1 at the head of each chain, 0 for none. */
   readonly #heads: Int32Array = new Int32Array(CHAINS)
@@ -29,7 +30,7 @@ export class IndexBatch {
   }
 
   get memoryBytes(): number {
-    return BATCH_ITEMS * 32 + CHAINS * 4
+    return BATCH_ITEMS * 36 + CHAINS * 4
   }
 
   /** Number of the entry behind the last item. */
@@ -63,12 +64,16 @@ export class IndexBatch {
     return this.#older[item]! - 1
   }
 
-  /** Fills `order` and, per page, where its items end in it. */
-  sort(slots: number, slotsPerPage: number, pageEnds: Int32Array): void {
+  /**
+   * Fills `slots`, `order` and, per page of 2^`pageBits` slots, where its items end in `order`.
+   */
+  sort(slotCount: number, pageBits: number, pageEnds: Int32Array): void {
     pageEnds.fill(0)
-    const { count, keyHashes, order } = this
+    const { count, keyHashes, slots, order } = this
     for (let item = 0; item < count; item++) {
-      pageEnds[Math.floor((keyHashes[item]! % slots) / slotsPerPage)]!++
+      const slot = keyHashes[item]! % slotCount
+      slots[item] = slot
+      pageEnds[slot >>> pageBits]!++
     }
     let start = 0
     for (let page = 0; page < pageEnds.length; page++) {
@@ -78,8 +83,7 @@ export class IndexBatch {
     }
     assert(start === count, 'every item has a page')
     for (let item = 0; item < count; item++) {
-      const page = Math.floor((keyHashes[item]! % slots) / slotsPerPage)
-      order[pageEnds[page]!++] = item
+      order[pageEnds[slots[item]! >>> pageBits]!++] = item
     }
   }
 }

@@ -3,7 +3,7 @@
  * gather in a batch; a full one goes to the file in steps while the next fills. Owns the header: in
  * memory it is the truth, the one in the file follows with every flush.
  */
-import { closeSync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
+import { closeSync, constants, fdatasyncSync, ftruncateSync, openSync } from 'node:fs'
 import { isNoSpace, onDisk, onSync, readFully, writeFully } from '@ringledger/base/internal'
 import {
   KEY_INDEX_ENTRY_BYTES,
@@ -33,6 +33,7 @@ export class IndexWriter {
   readonly header: KeyIndexHeader
   readonly #shape: IndexShape
   readonly #descriptor: number
+  readonly #syncedDescriptor: number
   readonly #appender: IndexAppender
   #batch: IndexBatch = new IndexBatch()
   #putsToStep = PUTS_PER_STEP
@@ -49,7 +50,10 @@ export class IndexWriter {
       ftruncateSync(descriptor, keyIndexFileBytes(shape.slots, shape.entries))
       return descriptor
     })
-    this.#appender = new IndexAppender(this.#descriptor, shape.slots)
+    this.#syncedDescriptor = onDisk(`index file ${path}`, () =>
+      openSync(path, constants.O_WRONLY | constants.O_DSYNC),
+    )
+    this.#appender = new IndexAppender(this.#descriptor, this.#syncedDescriptor, shape.slots)
     this.#batch.restart(header.indexCount)
   }
 
@@ -136,6 +140,7 @@ export class IndexWriter {
   /** Closes without writing anything. */
   abandon(): void {
     closeSync(this.#descriptor)
+    closeSync(this.#syncedDescriptor)
   }
 
   #seal(): void {

@@ -114,6 +114,27 @@ describe('the key index', () => {
     )
   })
 
+  test('finds every key of a batch that is so large that it goes by large pages', () => {
+    inDirectory((directory) => {
+      const shape = { directory, slots: 150_000, entries: 100_000 }
+      const index = new KeyIndex(shape)
+      index.recover(NONE, true)
+      const places = new Map<number, number[]>()
+      for (let place = 0; place < 90_000; place++) {
+        const keyHash = (Math.imul(place % 30_000, 0x9e3779b1) >>> 1) % 400_000
+        index.put(keyHash, place, START_MS + place)
+        places.set(keyHash, [place, ...(places.get(keyHash) ?? [])])
+      }
+      index.close()
+      const again = new KeyIndex(shape)
+      again.recover({ fileName: String(readdirSync(directory)[0]), indexCount: 90_001 }, true)
+      for (const [keyHash, expected] of places) {
+        assert.deepEqual(again.hashQuery(keyHash), expected)
+      }
+      again.close()
+    })
+  })
+
   test('finds every synced key after the machine lost any part of the rest', () => {
     const keys = fc.array(fc.nat(KEYS - 1), { minLength: 1, maxLength: 400 })
     const runs = fc.tuple(keys, keys, fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }))
