@@ -403,7 +403,9 @@ export class ConsumeQueue {
     const fileStart = storage.fileStartOf(queueOffset)
     const file = this.#file(fileStart, true)!
     const position = queueOffset * CQ_UNIT_BYTES - fileStart
-    writeFully(file.descriptor, bytes, offset, units * CQ_UNIT_BYTES, position, 'consume queue')
+    const sizeBytes = units * CQ_UNIT_BYTES
+    writeFully(file.descriptor, bytes, offset, sizeBytes, position, 'consume queue')
+    onSync(`sync of queue ${this.#name()}`, () => storage.files.wrote(file, sizeBytes))
     if (file.created) {
       file.created = false
       this.#madeFiles = true

@@ -6,6 +6,12 @@
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+/**
+ * What is written is synced whenever there is so much of it, well before the kernel does it by
+ * itself: that would be for all files of all queues at once, and the log would wait for it.
+ */
+const SYNC_BYTES = 256 * 1024
+
 export interface OpenFile {
   readonly descriptor: number
   /** Byte offset of the file's first byte in its queue: the file's name. */
@@ -13,6 +19,7 @@ export interface OpenFile {
   readonly owner: OpenFile[]
   /** It did not exist before: its name needs a sync of the directory. */
   created: boolean
+  unsyncedBytes: number
   newer: OpenFile | undefined
   older: OpenFile | undefined
 }
@@ -56,6 +63,7 @@ export class OpenFiles {
       ...opened,
       fileStart,
       owner,
+      unsyncedBytes: 0,
       newer: undefined,
       older: this.#newest,
     }
@@ -76,6 +84,13 @@ export class OpenFiles {
 
   sync(file: OpenFile): void {
     fdatasyncSync(file.descriptor)
+    file.unsyncedBytes = 0
+  }
+
+  /** So many bytes were written to it. */
+  wrote(file: OpenFile, sizeBytes: number): void {
+    file.unsyncedBytes += sizeBytes
+    if (file.unsyncedBytes >= SYNC_BYTES) this.sync(file)
   }
 
   closeAll(): void {
