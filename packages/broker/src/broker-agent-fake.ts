@@ -132,7 +132,8 @@ export class TestBroker {
   /** Duties until one finds nothing and the agent would sleep. */
   run(): void {
     for (let duty = 0; duty < MAX_DUTIES; duty++) {
-      if (!this.agent.duty() && !this.port.pending && this.agent.waitMs() > 0) return
+      const { agent, port } = this
+      if (!agent.duty() && !agent.unwritten && !port.pending && agent.waitMs() > 0) return
     }
     throw new Error('the agent never comes to rest')
   }

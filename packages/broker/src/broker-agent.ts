@@ -29,6 +29,8 @@ import { systemTopics } from './system-topics.ts'
 
 /** Entries applied in one duty before requests are looked at again. */
 const DISPATCHED_PER_DUTY = 1_024
+/** When nothing was to be done for so long, the store may take its time for what it writes. */
+const QUIET_MS = 10
 /** The store's write-back looks at the clock by itself, so it must be asked now and then. */
 const MAX_WAIT_MS = 500
 
@@ -41,6 +43,8 @@ export class BrokerAgent {
   /** Of a Raft log. */
   readonly #snapshots: SnapshotWriter | undefined
   readonly #events: CoreEvents
+  #busyAtMs = Number.NEGATIVE_INFINITY
+  #unwritten = false
 
   constructor(parts: AgentParts) {
     this.context = new AgentContext(parts)
@@ -69,7 +73,7 @@ export class BrokerAgent {
     return new SnapshotWriter({ store, changes, role, clock, segmentBytes })
   }
 
-  /** One round of everything there is to do, in bounded pieces; true if it found anything. */
+  /** One round of everything there is to do, in bounded pieces; true: the next is due at once. */
   duty(): boolean {
     const { context } = this
     const { store, port } = context
@@ -92,9 +96,16 @@ export class BrokerAgent {
       this.#report.topicsChanged()
     }
     const busy = polled || applied || settled || resumed || wrote || cleaned
-    const unwritten = store.tick(context.clock.wallMs(), !busy)
+    if (busy) this.#busyAtMs = nowMs
+    const isQuiet = nowMs - this.#busyAtMs >= QUIET_MS
+    this.#unwritten = store.tick(context.clock.wallMs(), isQuiet)
     port.flush()
-    return busy || unwritten
+    return busy || (this.#unwritten && isQuiet)
+  }
+
+  /** The store has more to write, and can wait a little with it: others need the processor. */
+  get unwritten(): boolean {
+    return this.#unwritten
   }
 
   /** Connections are about to close: from the next duty on nobody is left waiting for an answer. */

@@ -31,6 +31,8 @@ assert(parentPort !== null, 'the broker thread is started as a worker')
 const mainPort = parentPort
 /** Longest time by which what is committed is applied later, while nobody waits for it. */
 const NAP_MS = 2
+/** Between two pieces of what is written back, while messages come. */
+const PAUSE_MS = 1
 let closing = false
 let dispatchedBefore = -1
 let draining = false
@@ -124,7 +126,8 @@ try {
       draining = false
       note({ kind: 'drained' })
     }
-    sleep({ mayNap: agent.mayNap, waitMs: agent.waitMs() })
+    const waitMs = agent.waitMs()
+    sleep(agent.mayNap, agent.unwritten ? Math.min(waitMs, PAUSE_MS) : waitMs)
   }
 } catch (error) {
   // Answers for clients that are gone found a full ring, and nobody to empty it.
@@ -135,7 +138,7 @@ note({ kind: 'closed' })
 mainPort.close()
 
 /** Of a stream of commits one wake a nap is paid, not one a commit. */
-function sleep({ mayNap, waitMs }: { mayNap: boolean; waitMs: number }): void {
+function sleep(mayNap: boolean, waitMs: number): void {
   const moved = arena.dispatched !== dispatchedBefore
   dispatchedBefore = arena.dispatched
   if (moved && mayNap) ownBell.nap(Math.min(waitMs, NAP_MS), () => port.pending)

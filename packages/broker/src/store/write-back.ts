@@ -22,7 +22,7 @@ export const DEFAULT_INTERVALS: WriteBackIntervals = { flushMs: 1000, syncMs: 30
 const BUSY_BUDGET_MS = 0.5
 const IDLE_BUDGET_MS = 10
 const QUEUES_PER_STEP = 2
-const INDEX_STEPS = 16
+const INDEX_STEPS = 4
 
 export interface WriteBackParts {
   arena: LogArena
