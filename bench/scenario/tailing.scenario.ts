@@ -1,6 +1,6 @@
 /**
- * What five consumers that read all along cost the load, and how far they fall behind: as one group,
- * in which each message goes to one of them, and each for itself.
+ * What five consumers that read all along cost the load, and how far they fall behind: as one
+ * group, in which each message goes to one of them, and each for itself.
  */
 import type { SendResult } from '../load/send-load.ts'
 import { TailThread } from '../load/tail-thread.ts'
