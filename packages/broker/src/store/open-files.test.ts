@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type OpenFile, OpenFiles } from './open-files.ts'
 
-test('a file is synced whenever a quarter of a mebibyte was written to it', (t) => {
+test('a file is synced whenever two mebibytes were written to it', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'ringledger-open-files-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const files = new OpenFiles(2)
@@ -20,7 +20,7 @@ test('a file is synced whenever a quarter of a mebibyte was written to it', (t) 
     synced.push(one.unsyncedBytes)
     sync.call(files, one)
   })
-  for (let count = 0; count < 10; count++) files.wrote(file, 100 * 1024)
-  assert.deepEqual(synced, Array(3).fill(300 * 1024))
-  assert.equal(file.unsyncedBytes, 100 * 1024)
+  for (let count = 0; count < 10; count++) files.wrote(file, 700 * 1024)
+  assert.deepEqual(synced, Array(3).fill(2100 * 1024))
+  assert.equal(file.unsyncedBytes, 700 * 1024)
 })

@@ -10,7 +10,7 @@ import { dirname } from 'node:path'
  * What is written is synced whenever there is so much of it, well before the kernel does it by
  * itself: that would be for all files of all queues at once, and the log would wait for it.
  */
-const SYNC_BYTES = 256 * 1024
+const SYNC_BYTES = 2 * 1024 * 1024
 
 export interface OpenFile {
   readonly descriptor: number
