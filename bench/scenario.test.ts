@@ -27,7 +27,7 @@ function run(...args: string[]): Promise<Result> {
   })
 }
 
-const RATIO = 'sent with consumers by without'
+const RATIO = 'sent beside 5 that read all by without'
 
 test('a scenario runs over real brokers, falls behind a baseline, and leaves nothing', async () => {
   const [json, html] = [join(directory, 'figures.json'), join(directory, 'report.html')]
@@ -43,7 +43,13 @@ test('a scenario runs over real brokers, falls behind a baseline, and leaves not
   const [outcome] = outcomes
   assert.deepEqual(
     outcome?.points.map(({ label }) => label),
-    ['no consumers', 'a group of 5', '5 that read all'],
+    [
+      'no consumers',
+      'a group of 5',
+      'a group of 5, 60 % sent',
+      '5 that read all',
+      '5 that read all, 60 % sent',
+    ],
   )
   for (const { figures } of outcome?.points ?? []) {
     assert.ok(figures.acknowledgedPerSecond! > 0)

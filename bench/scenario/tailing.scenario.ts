@@ -1,14 +1,25 @@
 /**
  * What five consumers that read all along cost the load, and how far they fall behind: as one
- * group, in which each message goes to one of them, and each for itself.
+ * group, in which each message goes to one of them, and each for itself. First beside a load that
+ * takes all it can get, then beside one that starts a fixed share of its messages, whoever reads.
  */
 import type { SendResult } from '../load/send-load.ts'
 import { TailThread } from '../load/tail-thread.ts'
 import { TOPIC, withBrokers } from '../resilience/group.ts'
-import type { Context, Scenario } from '../suite/scenario.ts'
-import { closedFigures, measurePeak, QUEUES, type Target, target } from './measure-send.ts'
+import type { Scenario } from '../suite/scenario.ts'
+import {
+  closedFigures,
+  measurePeak,
+  measureRate,
+  openFigures,
+  QUEUES,
+  type Target,
+  target,
+} from './measure-send.ts'
 
 const CONSUMERS = 5
+/** Of the peak without consumers. */
+const KEPT_SHARE = 0.6
 
 export const scenario: Scenario = {
   title: 'peak without and with five consumers that tail all eight queues',
@@ -19,25 +30,35 @@ export const scenario: Scenario = {
     withBrokers({ nodes: 3, settings: {}, queues: QUEUES }, async (cluster) => {
       const to = target(cluster.addressOf(await cluster.leader()), TOPIC)
       const group = 'three nodes'
-      const tail = async (at: number, label: string, isGroup: boolean): Promise<Tailed> => {
-        context.show(label)
-        const measured = await tailed(to, context, isGroup)
-        const { sent, readPerSecond, slowestShare } = measured
-        const figures = { ...closedFigures(sent), readPerSecond, slowestShare }
-        context.point({ group, at, label, figures })
-        return measured
-      }
       context.show('no consumers')
       const alone = await measurePeak(to, context)
       context.point({ group, at: 0, label: 'no consumers', figures: closedFigures(alone) })
-      const shared = await tail(1, `a group of ${CONSUMERS}`, true)
-      const each = await tail(CONSUMERS, `${CONSUMERS} that read all`, false)
-      context.ratio('sent with a group by without', share(shared.sent, alone))
-      context.ratio('read by the slowest of the group by sent', shared.slowestShare)
-      context.ratio('sent with consumers by without', share(each.sent, alone))
-      context.ratio('read by the slowest consumer by sent', each.slowestShare)
+      const rate = alone.acknowledgedPerSecond * KEPT_SHARE
+      for (const { at, who, isGroup } of READERS) {
+        context.show(who)
+        const { sent, ...read } = await tailed(to, isGroup, () => measurePeak(to, context))
+        const figures = { ...closedFigures(sent), ...read }
+        context.point({ group, at, label: who, figures })
+        context.ratio(`sent beside ${who} by without`, share(sent, alone))
+        const label = `${who}, ${KEPT_SHARE * 100} % sent`
+        context.show(label)
+        const paced = await tailed(to, isGroup, () => measureRate(to, rate, context))
+        const { sent: due, ...readThen } = paced
+        context.point({
+          group: 'three nodes, open loop',
+          at,
+          label,
+          figures: { ...openFigures(rate, due), ...readThen },
+        })
+        context.ratio(`read by the slowest of ${label}`, paced.slowestShare)
+      }
     }),
 }
+
+const READERS = [
+  { at: 1, who: `a group of ${CONSUMERS}`, isGroup: true },
+  { at: CONSUMERS, who: `${CONSUMERS} that read all`, isGroup: false },
+]
 
 interface Tailed {
   readonly sent: SendResult
@@ -47,12 +68,15 @@ interface Tailed {
   readonly slowestShare: number
 }
 
-async function tailed(to: Target, context: Context, isGroup: boolean): Promise<Tailed> {
-  const { address } = to
+async function tailed(
+  { address }: Target,
+  isGroup: boolean,
+  load: () => Promise<SendResult>,
+): Promise<Tailed> {
   const options = { address, topic: TOPIC, queues: QUEUES, connections: CONSUMERS, isGroup }
   const tail = await TailThread.start(options)
   const startedMs = performance.now()
-  const sent = await measurePeak(to, context)
+  const sent = await load()
   const seconds = (performance.now() - startedMs) / 1000
   const counts = await tail.end()
   const read = counts.reduce((sum, count) => sum + count, 0)
